@@ -1,0 +1,42 @@
+"""HttpStream: one request and its answer, as filters, header operators and access logs see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import trio
+
+from trio_envoy.http.codec import ServerStream
+from trio_envoy.http.message import Request, Response
+from trio_envoy.net.stream_info import StreamInfo
+from trio_envoy.routing.entry import Route
+from trio_envoy.util.deadlines import Guard
+
+
+@attrs.define(eq=False)
+class HttpStream:
+    """One request and its answer.
+
+    Attributes:
+        request: filters may change it until the router has sent it.
+        info: times, bytes, flags, details.
+        route: the compiled route, or None; a filter may assign another.
+        guard: deadlines.
+        codec: the codec's side, for inform() and reset().
+        tasks: nursery that lives as long as the exchange; None when the request has no body to stream.
+        response: set before encoders run.
+        local: a filter's own per-request state, keyed by the filter itself.
+        on_complete: called, in order, when all is over; never block, never raise.
+    """
+
+    request: Request
+    info: StreamInfo
+    route: Route | None
+    guard: Guard
+    codec: ServerStream
+    tasks: trio.Nursery | None = None
+    response: Response | None = None
+    local: dict[object, Any] = attrs.Factory(dict)
+    on_complete: list[Callable[[], None]] = attrs.Factory(list)

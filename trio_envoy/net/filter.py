@@ -1,0 +1,82 @@
+"""Listener filters, network filters and transport sockets: what runs on a connection before its bytes are HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import attrs
+
+from trio_envoy.net.channel import Channel
+from trio_envoy.net.stream_info import ConnectionInfo
+from trio_envoy.util.deadlines import Guard
+
+
+@attrs.define(eq=False)
+class Connection:
+    """One downstream connection on its way through the filters.
+
+    Attributes:
+        channel: its bytes; a filter may replace it by a wrapper.
+        info: addresses, SNI, TLS facts; shared with channel.info.
+        guard: deadlines of the connection's task.
+        alpn: negotiated (TLS) or sniffed (http_inspector) protocol, "" when unknown.
+        drain: set by the terminal filter: finish and close. None: just close the channel.
+        on_close: run, in order, when the connection has ended, whatever ended it. They never block.
+    """
+
+    channel: Channel
+    info: ConnectionInfo
+    guard: Guard
+    alpn: str = ""
+    drain: Callable[[], None] | None = None
+    on_close: list[Callable[[], None]] = attrs.Factory(list)
+
+
+class ListenerFilter(Protocol):
+    """Runs before TLS and before the filter chain is chosen."""
+
+    async def on_accept(self, connection: Connection) -> None:
+        """Look at the first bytes (peeked); raise CloseConnection to refuse."""
+
+
+class NetworkFilter(Protocol):
+    """Runs on each connection of a filter chain, in order."""
+
+    async def on_connection(self, connection: Connection) -> None:
+        """Check, count, wrap connection.channel; raise CloseConnection to refuse."""
+
+
+class TerminalFilter(Protocol):
+    """The last network filter; it serves the connection."""
+
+    async def serve(self, connection: Connection) -> None:
+        """Own the connection to its end (HCM, tcp_proxy, echo).
+
+        Returns with the channel closed. Peer faults end here quietly (stats, debug log); an exception that leaves
+        this call is a bug of ours and is logged by the connection's wall.
+        """
+
+
+class Accepting(Protocol):
+    """A downstream transport socket (raw, TLS)."""
+
+    async def accept(self, channel: Channel) -> Channel:
+        """Shake hands on a fresh connection; info.tls, info.server_name and alpn are known afterwards.
+
+        Raises:
+            CloseConnection: the handshake failed; stats and info.transport_failure tell why.
+        """
+
+
+class Connecting(Protocol):
+    """An upstream transport socket (raw, TLS)."""
+
+    async def connect(self, channel: Channel) -> Channel:
+        """Shake hands on a connected channel.
+
+        Raises:
+            UpstreamFailure: flag UF; transport tells why, as Envoy's %UPSTREAM_TRANSPORT_FAILURE_REASON%.
+
+        Cancelled: the channel is closed.
+        """

@@ -1,0 +1,191 @@
+"""What is known about a connection and about one stream: the source of access logs and header operators.
+
+Attributes have class-level defaults, so that making one costs only what differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import nan
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from trio_envoy.net.address import Address
+
+# Response flags: (bit, short, long), in the order in which Envoy prints them (stream_info/utility.h).
+_FLAGS: Final = (
+    ("LH", "FailedLocalHealthCheck"),
+    ("UH", "NoHealthyUpstream"),
+    ("UT", "UpstreamRequestTimeout"),
+    ("LR", "LocalReset"),
+    ("UR", "UpstreamRemoteReset"),
+    ("UF", "UpstreamConnectionFailure"),
+    ("UC", "UpstreamConnectionTermination"),
+    ("UO", "UpstreamOverflow"),
+    ("NR", "NoRouteFound"),
+    ("DI", "DelayInjected"),
+    ("FI", "FaultInjected"),
+    ("RL", "RateLimited"),
+    ("UAEX", "UnauthorizedExternalService"),
+    ("RLSE", "RateLimitServiceError"),
+    ("DC", "DownstreamConnectionTermination"),
+    ("URX", "UpstreamRetryLimitExceeded"),
+    ("SI", "StreamIdleTimeout"),
+    ("IH", "InvalidEnvoyRequestHeaders"),
+    ("DPE", "DownstreamProtocolError"),
+    ("UMSDR", "UpstreamMaxStreamDurationReached"),
+    ("RFCF", "ResponseFromCacheFilter"),
+    ("NFCF", "NoFilterConfigFound"),
+    ("DT", "DurationTimeout"),
+    ("UPE", "UpstreamProtocolError"),
+    ("NC", "NoClusterFound"),
+    ("OM", "OverloadManagerTerminated"),
+    ("DF", "DnsResolutionFailed"),
+    ("DO", "DropOverload"),
+    ("DR", "DownstreamRemoteReset"),
+    ("UDO", "UnconditionalDropOverload"),
+)
+_BIT: Final = {short: 1 << i for i, (short, _) in enumerate(_FLAGS)}
+UH: Final = _BIT["UH"]
+UT: Final = _BIT["UT"]
+LR: Final = _BIT["LR"]
+UR: Final = _BIT["UR"]
+UF: Final = _BIT["UF"]
+UC: Final = _BIT["UC"]
+UO: Final = _BIT["UO"]
+NR: Final = _BIT["NR"]
+DC: Final = _BIT["DC"]
+URX: Final = _BIT["URX"]
+SI: Final = _BIT["SI"]
+IH: Final = _BIT["IH"]
+DPE: Final = _BIT["DPE"]
+UMSDR: Final = _BIT["UMSDR"]
+DT: Final = _BIT["DT"]
+UPE: Final = _BIT["UPE"]
+NC: Final = _BIT["NC"]
+DR: Final = _BIT["DR"]
+LH: Final = _BIT["LH"]
+
+
+def flags_short(flags: int) -> str:
+    """%RESPONSE_FLAGS%: short names joined by a comma, "-" for none."""
+    return _render(flags, 0)
+
+
+def flags_long(flags: int) -> str:
+    """%RESPONSE_FLAGS_LONG%."""
+    return _render(flags, 1)
+
+
+def _render(flags: int, column: int) -> str:
+    if not flags:
+        return "-"
+    return ",".join(names[column] for i, names in enumerate(_FLAGS) if flags >> i & 1)
+
+
+class TlsInfo:
+    """What a finished handshake told; strings as Envoy prints them."""
+
+    __slots__ = ("alpn", "cipher", "peer_certificate", "session_id", "sni", "version")
+
+    def __init__(
+        self,
+        *,
+        version: str = "",
+        cipher: str = "",
+        sni: str = "",
+        alpn: str = "",
+        session_id: str = "",
+        peer_certificate: bytes | None = None,
+    ) -> None:
+        self.version = version
+        self.cipher = cipher
+        self.sni = sni
+        self.alpn = alpn
+        self.session_id = session_id
+        self.peer_certificate = peer_certificate  # DER
+
+
+class ConnectionInfo:
+    """One connection, downstream or upstream.
+
+    Attributes:
+        id: counts up per process.
+        local, remote: addresses; `remote` may be moved by PROXY protocol, `direct_remote` never.
+        server_name: SNI, "" when there was none.
+        filter_chain: name of the filter chain; listener: name of the listener.
+        local_text, remote_text: addresses rendered once, for logs and XFF (without port: *_ip).
+    """
+
+    tls: TlsInfo | None = None
+    server_name: str = ""
+    filter_chain: str = ""
+    listener: str = ""
+    direction: str = "UNSPECIFIED"
+    bytes_received: int = 0
+    bytes_sent: int = 0
+    transport_failure: str = ""
+    termination_details: str = ""
+
+    def __init__(self, connection_id: int, local: Address, remote: Address) -> None:
+        self.id = connection_id
+        self.local = local
+        self.remote = remote
+        self.direct_remote = remote
+
+
+class StreamInfo:
+    """One stream (an HTTP exchange, or a TCP session).
+
+    Times are trio times in seconds, nan where the point was not reached; `start_wall` is wall clock.
+    Byte counts: *_bytes are payload, *_header_bytes decoded header bytes, wire_* what the sockets moved for it.
+    """
+
+    protocol: str = ""  # "HTTP/1.1", "HTTP/2", "HTTP/1.0"
+    status: int = 0  # 0: no response was sent
+    flags: int = 0
+    details: str = ""
+    route_name: str = ""
+    virtual_host: str = ""
+    original_path: bytes | None = None
+    request_id: bytes | None = None
+    downstream_remote: Address | None = None  # the trusted client (XFF); None: the connection's
+    internal: bool = False
+
+    bytes_received: int = 0
+    bytes_sent: int = 0
+    header_bytes_received: int = 0
+    header_bytes_sent: int = 0
+    wire_bytes_received: int = 0
+    wire_bytes_sent: int = 0
+    upstream_wire_bytes_received: int = 0
+    upstream_wire_bytes_sent: int = 0
+    upstream_header_bytes_received: int = 0
+    upstream_header_bytes_sent: int = 0
+
+    request_end: float = nan  # last byte of the request received
+    response_start: float = nan  # first byte of the response sent downstream
+    end: float = nan  # stream complete
+    upstream_connect_start: float = nan
+    upstream_connect_end: float = nan
+    upstream_first_byte_sent: float = nan
+    upstream_last_byte_sent: float = nan
+    upstream_first_byte_received: float = nan
+    upstream_last_byte_received: float = nan
+
+    upstream_cluster: str = ""
+    upstream_host: Any = None  # upstream.host.Host (a floor above)
+    upstream_connection: ConnectionInfo | None = None
+    upstream_protocol: str = ""
+    upstream_transport_failure: str = ""
+    upstream_attempts: int = 0
+    hosts_attempted: Sequence[Any] = ()
+    termination_details: str = ""
+    local_reply_body: bytes = b""
+    metadata: dict[str, dict[str, Any]] | None = None
+    response_trailers: Any = None
+
+    def __init__(self, start: float, start_wall: float, connection: ConnectionInfo) -> None:
+        self.start = start
+        self.start_wall = start_wall
+        self.connection = connection

@@ -1,0 +1,156 @@
+"""Deadlines of the data path: one cancel scope and one timer entry serve many requests.
+
+Rules:
+1. Arming and disarming is an assignment; the timer is touched only when the new deadline is earlier than the check
+   that is already planned (so a keep-alive connection plans about one check per route timeout, not one per request).
+2. When a planned check comes and no deadline has passed, it is planned again; nothing is cancelled early.
+3. A fired guard's scope is used up; the owner opens a new one (open()) and decides by `fired` what to do.
+4. Time is trio.current_time(), so tests run in virtual time.
+"""
+
+from __future__ import annotations
+
+import heapq
+from enum import IntEnum
+from math import inf
+
+import trio
+
+from trio_envoy.util.wake import Wake
+
+
+class Cause(IntEnum):
+    """Why an exchange or a connection is cut short. The order is the order of precedence."""
+
+    PEER_GONE = 0  # downstream closed or reset: flag DC
+    ROUTE_TIMEOUT = 1  # RouteAction.timeout: 504, UT
+    MAX_STREAM_DURATION = 2  # max_stream_duration
+    REQUEST_HEADERS = 3  # HttpConnectionManager.request_headers_timeout: 408
+    REQUEST = 4  # HttpConnectionManager.request_timeout: 408
+    STREAM_IDLE = 5  # stream_idle_timeout: 408, SI; measured from Guard.activity
+    CONNECTION_IDLE = 6  # common_http_protocol_options.idle_timeout, between requests
+    CONNECTION_DURATION = 7  # max_connection_duration
+    DRAIN = 8  # the connection is idle and shall go
+
+
+class Guard:
+    """The deadlines of one task that serves requests: an HTTP/1 connection, or one HTTP/2 stream.
+
+    Attributes:
+        fired: why the current scope was cancelled, or None.
+        activity: trio time of the last byte either way; STREAM_IDLE counts from it.
+    """
+
+    __slots__ = ("_at", "_idle_timeout", "_planned", "_scope", "_timers", "activity", "fired")
+
+    def __init__(self, timers: Timers) -> None:
+        self._timers = timers
+        self._at = [inf] * len(Cause)
+        self._idle_timeout = inf
+        self._planned = inf
+        self._scope: trio.CancelScope | None = None
+        self.fired: Cause | None = None
+        self.activity = 0.0
+
+    def open(self) -> trio.CancelScope:
+        """A new scope to run under: `with guard.open(): ...`; what has fired before is forgotten."""
+        self.fired = None
+        self._scope = trio.CancelScope()
+        return self._scope
+
+    def arm(self, cause: Cause, at: float) -> None:
+        """Cancel the scope with this cause at trio time `at`, unless disarmed or armed anew."""
+        self._at[cause] = at
+        if at < self._planned:
+            self._timers.plan(self, at)
+
+    def arm_idle(self, timeout: float) -> None:
+        """Cancel with STREAM_IDLE `timeout` seconds after `activity`, whenever that is moved on."""
+        self._idle_timeout = timeout
+        at = self._at[Cause.STREAM_IDLE] = self.activity + timeout
+        if at < self._planned:
+            self._timers.plan(self, at)
+
+    def disarm(self, cause: Cause) -> None:
+        """Forget this deadline. A cancellation that was already delivered is not undone."""
+        self._at[cause] = inf
+
+    def disarm_all(self) -> None:
+        """Forget every deadline."""
+        self._at = [inf] * len(Cause)
+
+    def fire(self, cause: Cause) -> None:
+        """Cancel now; the first cause wins. Nothing happens when no scope is open."""
+        if self.fired is None and self._scope is not None:
+            self.fired = cause
+            self._scope.cancel()
+
+    def close(self) -> None:
+        """The owner is done: no check will come."""
+        self._scope = None
+        self._timers.forget(self)
+
+    def check(self, now: float) -> None:
+        """Called by Timers at a planned time: fire what has passed, or plan the next check."""
+        self._planned = inf
+        if self._scope is None or self.fired is not None:
+            return
+        self._at[Cause.STREAM_IDLE] = (
+            self.activity + self._idle_timeout if self._at[Cause.STREAM_IDLE] != inf else inf
+        )
+        earliest = min(self._at)
+        if earliest <= now:
+            cause = Cause(self._at.index(earliest))
+            self._at[cause] = inf
+            self.fire(cause)
+        elif earliest != inf:
+            self._timers.plan(self, earliest)
+
+
+class Timers:
+    """Plans the checks of all guards of one worker; `run()` is one task."""
+
+    _COMPACT = 256  # entries; below that stale ones are not worth sweeping
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, Guard]] = []
+        self._serial = 0
+        self._stale = 0
+        self._wake = Wake()
+
+    def plan(self, guard: Guard, at: float) -> None:
+        """Check this guard at trio time `at` instead of later."""
+        if guard._planned != inf:  # noqa: SLF001 - the two classes are one mechanism
+            self._stale += 1
+        guard._planned = at  # noqa: SLF001
+        self._serial += 1
+        heapq.heappush(self._heap, (at, self._serial, guard))
+        if self._heap[0][1] == self._serial:
+            self._wake.set()
+        if self._stale > self._COMPACT and self._stale * 2 > len(self._heap):
+            self._compact()
+
+    def forget(self, guard: Guard) -> None:
+        """No more checks for this guard."""
+        if guard._planned != inf:  # noqa: SLF001
+            guard._planned = inf  # noqa: SLF001
+            self._stale += 1
+
+    def _compact(self) -> None:
+        self._heap = [entry for entry in self._heap if entry[2]._planned == entry[0]]  # noqa: SLF001
+        heapq.heapify(self._heap)
+        self._stale = 0
+
+    async def run(self) -> None:
+        """Check guards when their time has come, until cancelled."""
+        while True:
+            now = trio.current_time()
+            while self._heap and self._heap[0][0] <= now:
+                at, _, guard = heapq.heappop(self._heap)
+                if guard._planned == at:  # noqa: SLF001
+                    guard.check(now)
+                else:
+                    self._stale -= 1
+            until = self._heap[0][0] if self._heap else inf
+            with trio.CancelScope(deadline=until):
+                await self._wake.wait()
