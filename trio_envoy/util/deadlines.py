@@ -95,9 +95,7 @@ class Guard:
         self._planned = inf
         if self._scope is None or self.fired is not None:
             return
-        self._at[Cause.STREAM_IDLE] = (
-            self.activity + self._idle_timeout if self._at[Cause.STREAM_IDLE] != inf else inf
-        )
+        self._at[Cause.STREAM_IDLE] = self.activity + self._idle_timeout if self._at[Cause.STREAM_IDLE] != inf else inf
         earliest = min(self._at)
         if earliest <= now:
             cause = Cause(self._at.index(earliest))
