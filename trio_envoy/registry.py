@@ -1,8 +1,8 @@
 """Extensions by type URL: the URL is the module path, the module is imported on first need.
 
 `envoy.extensions.filters.http.buffer.v3.Buffer` lives in `trio_envoy.extensions.filters.http.buffer`, whose import runs
-`@register`. A few config messages lie on a lower floor (HCM, TLS contexts), because more than one floor reads them; they
-are registered by their extension all the same.
+`@register`. A few config messages lie on a lower floor (HCM, TLS contexts), because more than one floor reads them;
+they are registered by their extension all the same.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Category(StrEnum):
-    """Extension points, named as in Envoy's extensions_metadata.yaml; the comment says what a factory gets and gives."""
+    """Extension points, named as in Envoy's extensions_metadata.yaml; the comment: what a factory gets and gives."""
 
     HTTP_FILTER = "envoy.filters.http"  # (config, hcm.context.FilterContext) -> hcm.filter.HttpFilter or terminal
     NETWORK_FILTER = "envoy.filters.network"  # (config, hcm.context.FilterContext) -> NetworkFilter | TerminalFilter
@@ -91,7 +91,7 @@ def message_class(message: type[Any]) -> type[Any]:
 
 
 def module_of(type_name: str) -> str | None:
-    """The module that a message's full name stands for, whether it exists or not; None outside envoy.extensions."""
+    """The module that a message's full name stands for, if it exists; None outside envoy.extensions."""
     if not type_name.startswith(_PREFIX):
         return None
     steps = type_name.removeprefix(_PREFIX).split(".")[:-1]

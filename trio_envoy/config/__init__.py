@@ -1,0 +1,1 @@
+"""Floor 1: the shape of Envoy's messages; no behaviour."""

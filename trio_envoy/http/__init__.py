@@ -1,0 +1,1 @@
+"""Floor 4: messages, bodies and codecs; no routes, no clusters."""

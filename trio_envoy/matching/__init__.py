@@ -1,0 +1,1 @@
+"""Floor 5: compiled matchers of strings, headers and the like."""

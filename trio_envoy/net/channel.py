@@ -47,8 +47,10 @@ class Channel(Protocol):
         """Return when send is worth a try. A checkpoint."""
 
     def readable(self) -> bool:
-        """Something (data or the end) waits to be read, as far as is known without waiting: an idle pooled
-        connection that is readable has been closed by its peer."""
+        """Something (data or the end) waits to be read, as far as is known without waiting.
+
+        An idle pooled connection that is readable has been closed by its peer.
+        """
 
     def shutdown_write(self) -> None:
         """Half-close: TCP FIN, TLS close_notify. Never blocks; errors are swallowed (the peer may be gone)."""

@@ -1,0 +1,1 @@
+"""Floor 9: builds and runs the tree."""

@@ -1,0 +1,1 @@
+"""Floor 2: counters, gauges and histograms under Envoy's names."""

@@ -1,0 +1,1 @@
+"""Floor 0: small mechanisms that know nothing of proxies."""

@@ -1,0 +1,1 @@
+"""Connection pools, one module per protocol."""
