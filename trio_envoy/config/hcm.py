@@ -1,0 +1,190 @@
+"""envoy.filters.network.http_connection_manager: from bytes to requests.
+
+Source: envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.proto.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import ClassVar
+
+import attrs
+
+from trio_envoy.config.accesslog import AccessLog
+from trio_envoy.config.address import CidrRange
+from trio_envoy.config.protocol import Http1ProtocolOptions, Http2ProtocolOptions, HttpProtocolOptions
+from trio_envoy.config.route import RouteConfiguration
+
+
+class CodecType(enum.StrEnum):
+    """Protocol of the clients.
+
+    Proto: envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.CodecType
+    """
+
+    AUTO = "AUTO"
+    HTTP1 = "HTTP1"
+    HTTP2 = "HTTP2"
+    HTTP3 = "HTTP3"
+
+
+class ServerHeaderTransformation(enum.StrEnum):
+    """What becomes of the `server` header of an upstream.
+
+    Proto: envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.ServerHeaderTransformation
+    """
+
+    OVERWRITE = "OVERWRITE"
+    APPEND_IF_ABSENT = "APPEND_IF_ABSENT"
+    PASS_THROUGH = "PASS_THROUGH"  # noqa: S105 - a name of Envoy's
+
+
+class ForwardClientCertDetails(enum.StrEnum):
+    """What becomes of `x-forwarded-client-cert`.
+
+    Proto: envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.ForwardClientCertDetails
+    """
+
+    SANITIZE = "SANITIZE"
+    FORWARD_ONLY = "FORWARD_ONLY"
+    APPEND_FORWARD = "APPEND_FORWARD"
+    SANITIZE_SET = "SANITIZE_SET"
+    ALWAYS_FORWARD_ONLY = "ALWAYS_FORWARD_ONLY"
+
+
+class PathWithEscapedSlashesAction(enum.StrEnum):
+    """What becomes of a path with %2F, %2f, %5C or %5c.
+
+    Proto: HttpConnectionManager.PathWithEscapedSlashesAction
+    """
+
+    IMPLEMENTATION_SPECIFIC_DEFAULT = "IMPLEMENTATION_SPECIFIC_DEFAULT"
+    KEEP_UNCHANGED = "KEEP_UNCHANGED"
+    REJECT_REQUEST = "REJECT_REQUEST"
+    UNESCAPE_AND_REDIRECT = "UNESCAPE_AND_REDIRECT"
+    UNESCAPE_AND_FORWARD = "UNESCAPE_AND_FORWARD"
+
+
+@attrs.frozen(kw_only=True)
+class InternalAddressConfig:
+    """Which peers are inside.
+
+    Attributes:
+        unix_sockets: peers on a Unix domain socket are.
+        cidr_ranges: peers with these addresses are.
+    """
+
+    __proto__: ClassVar[str] = (
+        "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.InternalAddressConfig"
+    )
+
+    unix_sockets: bool = False
+    cidr_ranges: tuple[CidrRange, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class HttpFilter:
+    """An HTTP filter.
+
+    Attributes:
+        name: unique in the manager, not empty; per-route configuration is found by it.
+        typed_config: config object of the filter.
+        is_optional: a filter that isn't known here is left out instead of refused.
+        disabled: off, unless a route turns it on.
+    """
+
+    __proto__: ClassVar[str] = "envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter"
+
+    name: str = ""
+    typed_config: object | None = None
+    is_optional: bool = False
+    disabled: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class HttpConnectionManager:
+    """HTTP on the connections of a filter chain (oneof route_specifier, required).
+
+    Attributes:
+        codec_type: AUTO finds HTTP/2 by ALPN or by its preface.
+        stat_prefix: in the names of the statistics; not empty.
+        route_config: the routes.
+        http_filters: in order; the last one is terminal.
+        add_user_agent: set `user-agent` and `x-envoy-downstream-service-cluster` to the node's cluster.
+        common_http_protocol_options: limits for every version.
+        http1_safe_max_connection_duration: a drained HTTP/1 connection ends with its next response, not
+            by a timer.
+        http_protocol_options: HTTP/1.
+        http2_protocol_options: HTTP/2.
+        server_name: value of `server`; empty is `envoy`.
+        server_header_transformation: what becomes of the upstream's.
+        max_request_headers_kb: KiB, 1 to 8192; None is 60.
+        stream_idle_timeout: seconds; None is 300, 0 is off.
+        request_timeout: seconds from the first byte to the last byte of a request; None or 0 is off.
+        request_headers_timeout: seconds for the headers; None or 0 is off.
+        drain_timeout: seconds between the two GOAWAYs; None is 5.
+        delayed_close_timeout: seconds for a peer to read what we wrote before the close; None is 1, 0
+            closes at once.
+        access_log: one entry a request.
+        use_remote_address: the peer's address is the client's; None is False.
+        xff_num_trusted_hops: entries of `x-forwarded-for` to trust from the right.
+        internal_address_config: None: nothing is internal.
+        skip_xff_append: leave `x-forwarded-for` alone.
+        via: added to the `via` header; empty adds nothing.
+        generate_request_id: None is True.
+        preserve_external_request_id: keep the `x-request-id` of external clients.
+        always_set_request_id_in_response: send it back.
+        forward_client_cert_details: only SANITIZE is supported.
+        proxy_100_continue: pass `expect: 100-continue` on instead of answering it.
+        normalize_path: RFC 3986 dot segments; None is the runtime's
+            http_connection_manager.normalize_path, off.
+        merge_slashes: `//` is `/`.
+        path_with_escaped_slashes_action: keep, refuse, redirect or decode.
+        strip_matching_host_port: drop the listener's port from Host.
+        strip_any_host_port: drop any port from Host (oneof strip_port_mode).
+        strip_trailing_host_dot: drop the dot at the end of Host.
+        stream_error_on_invalid_http_message: a bad HTTP/1 request does not close the connection; None is
+            False.
+        append_x_forwarded_port: add `x-forwarded-port`.
+    """
+
+    __proto__: ClassVar[str] = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+
+    codec_type: CodecType = CodecType.AUTO
+    stat_prefix: str = ""
+    route_config: RouteConfiguration | None = None
+    http_filters: tuple[HttpFilter, ...] = ()
+    add_user_agent: bool | None = None
+    common_http_protocol_options: HttpProtocolOptions | None = None
+    http1_safe_max_connection_duration: bool = False
+    http_protocol_options: Http1ProtocolOptions | None = None
+    http2_protocol_options: Http2ProtocolOptions | None = None
+    server_name: str = ""
+    server_header_transformation: ServerHeaderTransformation = ServerHeaderTransformation.OVERWRITE
+    max_request_headers_kb: int | None = None
+    stream_idle_timeout: float | None = None
+    request_timeout: float | None = None
+    request_headers_timeout: float | None = None
+    drain_timeout: float | None = None
+    delayed_close_timeout: float | None = None
+    access_log: tuple[AccessLog, ...] = ()
+    use_remote_address: bool | None = None
+    xff_num_trusted_hops: int = 0
+    internal_address_config: InternalAddressConfig | None = None
+    skip_xff_append: bool = False
+    via: str = ""
+    generate_request_id: bool | None = None
+    preserve_external_request_id: bool = False
+    always_set_request_id_in_response: bool = False
+    forward_client_cert_details: ForwardClientCertDetails = ForwardClientCertDetails.SANITIZE
+    proxy_100_continue: bool = False
+    normalize_path: bool | None = None
+    merge_slashes: bool = False
+    path_with_escaped_slashes_action: PathWithEscapedSlashesAction = (
+        PathWithEscapedSlashesAction.IMPLEMENTATION_SPECIFIC_DEFAULT
+    )
+    strip_matching_host_port: bool = False
+    strip_any_host_port: bool | None = None
+    strip_trailing_host_dot: bool = False
+    stream_error_on_invalid_http_message: bool | None = None
+    append_x_forwarded_port: bool = False
