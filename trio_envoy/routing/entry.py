@@ -1,0 +1,125 @@
+"""Compiled routes: what the filters, the router and the logs know of the route of a request.
+
+A `Route` is what `RouteTable.match` gives: everything is settled in it, also which of several weighted clusters serves
+this request (as in Envoy, where the choice is part of matching, so that filters see its per-filter config).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+
+from trio_envoy.config.core import RoutingPriority
+from trio_envoy.http.message import Request
+from trio_envoy.routing.header_ops import HeaderOps
+from trio_envoy.routing.overrides import Overrides
+from trio_envoy.routing.retry import RetryPolicy
+
+DEFAULT_TIMEOUT = 15.0  # s; RouteAction.timeout
+
+Rewrite = Callable[[Request, bool], None]
+"""Change path and authority of a request that goes up.
+
+The flag: tell the old ones in x-envoy-original-path and x-envoy-original-host (Router.suppress_envoy_headers is off).
+"""
+
+
+@attrs.frozen(eq=False)
+class VirtualHost:
+    """What routes share with those of the same virtual host.
+
+    Attributes:
+        name: for statistics and %VIRTUAL_HOST_NAME%.
+        include_request_attempt_count: send x-envoy-attempt-count upstream.
+        include_attempt_count_in_response: send it downstream.
+        include_is_timeout_retry_header: send x-envoy-is-timeout-retry upstream.
+    """
+
+    name: str
+    include_request_attempt_count: bool = False
+    include_attempt_count_in_response: bool = False
+    include_is_timeout_retry_header: bool = False
+
+
+@attrs.frozen(eq=False)
+class ForwardAction:
+    """Send the request to a cluster.
+
+    Attributes:
+        cluster: its name; "" when cluster_header names a header that isn't there. It may not exist.
+        not_found_status: answer when it doesn't exist: 503, 404 or 500.
+        timeout: seconds from the end of the request to the end of the response; None: off.
+        idle_timeout: seconds, instead of the HCM's stream_idle_timeout; None: not said; 0: off.
+        retry: when to try again; None: never (the request's own x-envoy-retry-on aside).
+        priority: which circuit breakers and pools.
+        rewrite: call it, after the header operators, on the request that goes up; None: nothing to do.
+        auto_host_rewrite: the authority is the upstream host's name (rewrite.set_host).
+        append_x_forwarded_host: a rewritten authority leaves the old one in x-forwarded-host.
+    """
+
+    cluster: str
+    not_found_status: int = 503
+    timeout: float | None = DEFAULT_TIMEOUT
+    idle_timeout: float | None = None
+    retry: RetryPolicy | None = None
+    priority: RoutingPriority = RoutingPriority.DEFAULT
+    rewrite: Rewrite | None = None
+    auto_host_rewrite: bool = False
+    append_x_forwarded_host: bool = False
+
+
+@attrs.frozen(eq=False)
+class RedirectAction:
+    """Answer with a location; details `direct_response`.
+
+    Attributes:
+        status: 301, 302, 303, 307 or 308.
+        rewrite: call it before `location`: prefix and regex rewrites change the path of the request (and of the log).
+        location: the value of `location` for a request.
+    """
+
+    status: int
+    location: Callable[[Request], bytes]
+    rewrite: Rewrite | None = None
+
+
+@attrs.frozen(eq=False)
+class DirectResponseAction:
+    """Answer at once; details `direct_response`.
+
+    Attributes:
+        status: 200 to 599.
+        body: text/plain unless the route's response headers say otherwise; b"": no body.
+        location: the value of `location`, which Envoy adds to 201 and 3xx; else None.
+    """
+
+    status: int
+    body: bytes = b""
+    location: Callable[[Request], bytes] | None = None
+
+
+Action = ForwardAction | RedirectAction | DirectResponseAction
+
+
+@attrs.frozen(eq=False)
+class Route:
+    """One compiled route, as it serves one request or many; compared by identity.
+
+    Attributes:
+        name: %ROUTE_NAME%, may be "".
+        virtual_host: whose route it is.
+        overrides: typed_per_filter_config of table, virtual host, route and weighted cluster; shared when equal.
+        action: what is done.
+        request_headers: changes to the request that goes up, all levels in Envoy's order; None: none.
+        response_headers: changes to the response, also to local replies of this route; None: none.
+        body_buffer_limit: bytes of the request body kept for a retry; None: the listener's buffer limit.
+    """
+
+    name: str
+    virtual_host: VirtualHost
+    overrides: Overrides
+    action: Action
+    request_headers: HeaderOps | None = None
+    response_headers: HeaderOps | None = None
+    body_buffer_limit: int | None = None
