@@ -87,30 +87,28 @@ class HttpFilterChain:
 
     async def run(self, stream: HttpStream) -> Response:
         """Decoders in order, terminal, encoders in reverse; gives the response to write."""
-        first = stream.route
-        answer = await self._decode(stream, first, -1)
-        return await self.encode(stream, first, answer)
+        return await self.encode(stream, await self._decode(stream, -1))
 
-    async def encode(self, stream: HttpStream, first: Route | None, answer: Response | LocalReply) -> Response:
-        """The way down alone: for an answer that did not come out of run(), as a timeout's."""
+    async def encode(self, stream: HttpStream, answer: Response | LocalReply) -> Response:
+        """The way down alone: for an answer that did not come out of the decoders, as a timeout's."""
         response = self._local(stream, answer) if isinstance(answer, LocalReply) else answer
         stream.response = response
-        for hook in self._for(first, stream.route).encoders:
+        for hook in self._for(stream.first_route, stream.route).encoders:
             reply = await hook(stream)
             if reply is not None:
                 return self._local(stream, reply)
         return stream.response
 
-    async def _decode(self, stream: HttpStream, first: Route | None, after: int) -> Response | LocalReply:
+    async def _decode(self, stream: HttpStream, after: int) -> Response | LocalReply:
         route = stream.route
-        for position, hook in self._for(first, route).decoders:
+        for position, hook in self._for(stream.first_route, route).decoders:
             if position <= after:
                 continue
             reply = await hook(stream)
             if reply is not None:
                 return reply
             if stream.route is not route:  # go on with the new route's config
-                return await self._decode(stream, first, position)
+                return await self._decode(stream, position)
         return await self._terminal(stream)
 
     def _for(self, first: Route | None, now: Route | None) -> _Compiled:

@@ -9,7 +9,7 @@ import attrs
 import trio
 
 from trio_envoy.http.codec import ServerStream
-from trio_envoy.http.message import Request, Response
+from trio_envoy.http.message import LocalReply, Request, Response
 from trio_envoy.net.stream_info import StreamInfo
 from trio_envoy.routing.entry import Route
 from trio_envoy.util.deadlines import Guard
@@ -23,12 +23,14 @@ class HttpStream:
         request: filters may change it until the router has sent it.
         info: times, bytes, flags, details.
         route: the compiled route, or None; a filter may assign another.
+        first_route: the route that the request began with: it settles which filters run.
         guard: deadlines.
         codec: the codec's side, for inform() and reset().
         tasks: nursery that lives as long as the exchange; None when the request has no body to stream.
         response: set before encoders run.
         local: a filter's own per-request state, keyed by the filter itself.
         on_complete: called, in order, when all is over; never block, never raise.
+        timeout_reply: what to answer when a deadline cut the exchange; set by whoever armed it and saw it fire.
     """
 
     request: Request
@@ -36,7 +38,9 @@ class HttpStream:
     route: Route | None
     guard: Guard
     codec: ServerStream
+    first_route: Route | None = None
     tasks: trio.Nursery | None = None
     response: Response | None = None
     local: dict[object, Any] = attrs.Factory(dict)
     on_complete: list[Callable[[], None]] = attrs.Factory(list)
+    timeout_reply: LocalReply | None = None

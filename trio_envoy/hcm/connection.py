@@ -1,0 +1,255 @@
+"""One downstream connection under the HCM: each request from the codec to the access log.
+
+A request walks handle() -> edge and target rules -> route -> filters -> codec, in the codec's task. Deadlines and a lost
+peer cancel that task through its guard; the codec then calls interrupted(), which answers what can still be answered.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from trio_envoy.config.hcm import ServerHeaderTransformation
+from trio_envoy.errors import RemoteProtocolError, UpstreamFailure
+from trio_envoy.hcm.complete import complete, count_rejected
+from trio_envoy.hcm.stream import HttpStream
+from trio_envoy.http.codec import ServerConnection, ServerStream
+from trio_envoy.http.message import LocalReply, Response
+from trio_envoy.net.address import IpAddress
+from trio_envoy.net.filter import Connection
+from trio_envoy.net.stream_info import DC, DPE, DT, SI, StreamInfo
+from trio_envoy.util import clock
+from trio_envoy.util.deadlines import Cause
+
+if TYPE_CHECKING:
+    from trio_envoy.hcm.manager import HttpConnectionManager
+
+_LOG: Final = logging.getLogger("http")
+
+_UPGRADE_REFUSED: Final = LocalReply(403, details="upgrade_failed", close=True)
+_BUG: Final = LocalReply(500, b"Internal Server Error", details="internal_error")
+_TIMEOUTS: Final = {
+    Cause.STREAM_IDLE: LocalReply(408, b"stream timeout", details="stream_idle_timeout", flag=SI),
+    Cause.REQUEST: LocalReply(408, b"request timeout", details="request_overall_timeout"),
+    Cause.REQUEST_HEADERS: LocalReply(408, b"request header timeout", details="request_header_timeout"),
+    Cause.MAX_STREAM_DURATION: LocalReply(
+        408, b"downstream duration timeout", details="max_duration_timeout", flag=DT
+    ),
+}
+
+
+class HcmConnection:
+    """The codec's handler for one connection."""
+
+    def __init__(self, manager: HttpConnectionManager, connection: Connection) -> None:
+        self._manager = manager
+        self._connection = connection
+        self._peer = manager.edge.facts(connection.info)
+        local = connection.info.local
+        self._target = manager.target_for(local.port if isinstance(local, IpAddress) else 0)
+        self._streams: dict[ServerStream, HttpStream] = {}
+        self._codec: ServerConnection | None = None
+        self._refused_local = False
+
+    async def serve(self) -> None:
+        """Choose the codec, run it to the end of the connection, count the connection."""
+        stats = self._manager.stats
+        started = trio.current_time()
+        self._opened()
+        try:
+            codec = await self._manager.codecs.open(self._connection, self)
+            if codec is not None:
+                self._codec = codec
+                self._connection.drain = codec.drain
+                await codec.serve()
+        finally:
+            self._connection.channel.close()
+            self._closed()
+            stats.downstream_cx_length_ms.record((trio.current_time() - started) * 1000)
+
+    def _opened(self) -> None:
+        stats = self._manager.stats
+        stats.downstream_cx_total += 1
+        stats.downstream_cx_active += 1
+        if self._connection.info.tls is not None:
+            stats.downstream_cx_ssl_total += 1
+            stats.downstream_cx_ssl_active += 1
+
+    def _closed(self) -> None:
+        stats, info = self._manager.stats, self._connection.info
+        stats.downstream_cx_active -= 1
+        stats.downstream_cx_destroy += 1
+        stats.downstream_cx_rx_bytes_total += info.bytes_received
+        stats.downstream_cx_tx_bytes_total += info.bytes_sent
+        if info.tls is not None:
+            stats.downstream_cx_ssl_active -= 1
+
+    async def handle(self, codec: ServerStream) -> None:
+        """Answer one request; see http.codec.Handler."""
+        stream = self._begin(codec)
+        if codec.request.body is None:
+            await self._exchange(stream)
+            return
+        async with trio.open_nursery() as tasks:
+            stream.tasks = tasks
+            await self._exchange(stream)
+            tasks.cancel_scope.cancel()  # an upload that nobody wants any more
+
+    def _begin(self, codec: ServerStream) -> HttpStream:
+        manager = self._manager
+        info, guard = codec.info, codec.guard
+        stats = manager.stats
+        stats.downstream_rq_total += 1
+        stats.downstream_rq_active += 1
+        if info.protocol == "HTTP/2":
+            stats.downstream_rq_http2_total += 1
+        else:
+            stats.downstream_rq_http1_total += 1
+        stream = HttpStream(codec.request, info, None, guard, codec)
+        self._streams[codec] = stream
+        start = info.start
+        if manager.stream_idle_timeout is not None:
+            guard.activity = start
+            guard.arm_idle(manager.stream_idle_timeout)
+        if manager.request_timeout is not None and codec.request.body is not None:
+            guard.arm(Cause.REQUEST, start + manager.request_timeout)
+        if manager.max_stream_duration is not None:
+            guard.arm(Cause.MAX_STREAM_DURATION, start + manager.max_stream_duration)
+        return stream
+
+    async def _exchange(self, stream: HttpStream) -> None:
+        try:
+            response = await self._answer(stream)
+            await self._respond(stream, response)
+        except trio.Cancelled:
+            if stream.guard.fired is None:  # the server stops; a fired guard comes back as interrupted()
+                self._abort(stream, DC, "downstream_local_disconnect")
+            raise
+        except UpstreamFailure as failure:
+            reason = failure.reason.replace(" ", "_")
+            stream.info.termination_details = reason
+            self._abort(stream, failure.flag, f"upstream_reset_after_response_started{{{reason}}}")
+        except RemoteProtocolError as error:
+            self._abort(stream, DPE, error.details)
+        except OSError:
+            self._abort(stream, DC, "downstream_remote_disconnect")
+        except Exception:
+            _LOG.exception("a request of connection %d met a bug", self._connection.info.id)
+            await self._fail(stream)
+        else:
+            self._finish(stream)
+
+    async def _answer(self, stream: HttpStream) -> Response:
+        manager = self._manager
+        request = stream.request
+        refused = self._target.apply(request)
+        if refused is not None:
+            return await manager.chain.encode(stream, refused)
+        manager.edge.apply(request, stream.info, self._peer)
+        route = manager.routes.match(request, stream.info)
+        stream.route = stream.first_route = route
+        if route is not None:
+            stream.info.route_name = route.name
+            stream.info.virtual_host = route.virtual_host.name
+        if request.protocol:
+            manager.stats.downstream_rq_ws_on_non_ws_route += 1
+            return await manager.chain.encode(stream, _UPGRADE_REFUSED)
+        return await manager.chain.run(stream)
+
+    async def _respond(self, stream: HttpStream, response: Response) -> None:
+        manager = self._manager
+        headers = response.headers
+        first = headers.first
+        if b"date" not in first:
+            headers.add(b"date", clock.http_date())
+        if manager.overwrite_server or (
+            manager.server_header is ServerHeaderTransformation.APPEND_IF_ABSENT and b"server" not in first
+        ):
+            headers.set(b"server", manager.server_name)
+        if manager.id_in_response and stream.info.request_id is not None:
+            headers.set(b"x-request-id", stream.info.request_id)
+        if manager.via:
+            before = headers.joined(b"via", b", ")
+            headers.set(b"via", manager.via if before is None else before + b", " + manager.via)
+        if manager.draining():
+            manager.stats.downstream_cx_drain_close += 1
+            stream.codec.close_after()
+        stream.info.status = response.status
+        stream.response = response
+        await stream.codec.respond(response)
+
+    async def _fail(self, stream: HttpStream) -> None:
+        """Our own bug: 500 if nothing was sent, else the stream is reset."""
+        if stream.codec.responded:
+            self._abort(stream, 0, "internal_error")
+            return
+        try:
+            await self._respond(stream, self._manager.local_response(stream, _BUG))
+        except OSError:
+            self._abort(stream, DC, "downstream_remote_disconnect")
+        else:
+            self._finish(stream)
+
+    async def interrupted(self, codec: ServerStream, cause: Cause) -> None:
+        """A deadline passed, or the peer has gone; see http.codec.Handler."""
+        stream = self._streams.get(codec)
+        if stream is None:
+            codec.reset()
+            return
+        stats = self._manager.stats
+        if cause is Cause.PEER_GONE:
+            stats.downstream_rq_rx_reset += 1
+            self._abort(stream, DC, "downstream_remote_disconnect")
+            return
+        if cause is Cause.STREAM_IDLE:
+            stats.downstream_rq_idle_timeout += 1
+        elif cause is Cause.REQUEST:
+            stats.downstream_rq_timeout += 1
+        elif cause is Cause.MAX_STREAM_DURATION:
+            stats.downstream_rq_max_duration_reached += 1
+        reply = stream.timeout_reply or _TIMEOUTS.get(cause)
+        if reply is None:
+            self._abort(stream, 0, "downstream_local_disconnect")
+            return
+        if codec.responded:
+            self._abort(stream, reply.flag, reply.details)
+            return
+        await self._exchange_reply(stream, reply)
+
+    async def _exchange_reply(self, stream: HttpStream, reply: LocalReply) -> None:
+        try:
+            await self._respond(stream, await self._manager.chain.encode(stream, reply))
+        except trio.Cancelled:
+            self._abort(stream, DC, "downstream_local_disconnect")
+            raise
+        except OSError:
+            self._abort(stream, DC, "downstream_remote_disconnect")
+        else:
+            self._finish(stream)
+
+    def _abort(self, stream: HttpStream, flag: int, details: str) -> None:
+        """End without (the rest of) a response."""
+        stream.info.flags |= flag
+        stream.info.details = details
+        if not flag & DC:
+            self._manager.stats.downstream_rq_tx_reset += 1
+        stream.codec.reset()
+        self._finish(stream)
+
+    def _finish(self, stream: HttpStream) -> None:
+        guard = stream.guard
+        guard.disarm(Cause.STREAM_IDLE)
+        guard.disarm(Cause.REQUEST)
+        guard.disarm(Cause.MAX_STREAM_DURATION)
+        del self._streams[stream.codec]
+        complete(self._manager, stream)
+
+    def protocol_error(self, info: StreamInfo, details: str, status: int) -> None:
+        """What the codec has answered itself: 400, 426, 431, 501."""
+        self._manager.stats.downstream_cx_protocol_error += 1
+        info.flags |= DPE
+        info.details = details
+        info.status = status
+        count_rejected(self._manager, info)

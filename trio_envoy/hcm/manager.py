@@ -1,0 +1,150 @@
+"""The HTTP connection manager: from a connection to requests, through the filters, to the access log.
+
+Proto: envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager. One HttpConnectionManager
+serves all connections of a filter chain; hcm/connection.py serves one of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Final
+
+import trio
+
+from trio_envoy import registry
+from trio_envoy.accesslog.log import AccessLog
+from trio_envoy.config.hcm import CodecType, ServerHeaderTransformation
+from trio_envoy.config.hcm import HttpConnectionManager as Config
+from trio_envoy.errors import ConfigError
+from trio_envoy.hcm.connection import HcmConnection
+from trio_envoy.hcm.context import FilterContext
+from trio_envoy.hcm.edge import Edge
+from trio_envoy.hcm.filter import HttpFilter, HttpFilterChain, Slot, TerminalFilter
+from trio_envoy.hcm.local_reply import to_response
+from trio_envoy.hcm.stats import HcmStats, ListenerHttpStats, TracingStats
+from trio_envoy.hcm.stream import HttpStream
+from trio_envoy.hcm.target import TargetRules
+from trio_envoy.http.message import LocalReply, Response
+from trio_envoy.http.options import CodecOptions
+from trio_envoy.net.address import IpAddress
+from trio_envoy.net.filter import Connection
+from trio_envoy.routing.context import RouteContext
+from trio_envoy.routing.table import RouteTable
+from trio_envoy.util.deadlines import Cause
+
+DEFAULT_STREAM_IDLE_TIMEOUT: Final = 300.0  # s; HttpConnectionManager.stream_idle_timeout
+DEFAULT_DELAYED_CLOSE_TIMEOUT: Final = 1.0  # s; HttpConnectionManager.delayed_close_timeout
+DEFAULT_IDLE_TIMEOUT: Final = 3600.0  # s; HttpProtocolOptions.idle_timeout
+DEFAULT_DRAIN_TIMEOUT: Final = 5.0  # s; HttpConnectionManager.drain_timeout
+
+
+class HttpConnectionManager:
+    """The compiled config of one HCM; a terminal network filter.
+
+    Attributes:
+        stats, listener_stats: what is counted per request.
+        services, context: the surroundings.
+        edge, target, routes, chain: the steps of a request, in order.
+        access_logs: one entry a request in each.
+    """
+
+    def __init__(self, config: Config, context: FilterContext) -> None:
+        """Compile all of it.
+
+        Raises:
+            ConfigError: a filter that isn't there, a chain that does not end in a terminal filter, a bad route ...
+        """
+        self.config = config
+        self.context = context
+        self.services = context.services
+        prefix = f"http.{config.stat_prefix}."
+        self.scope = context.scope.scope(prefix)
+        self.stats = self.scope.block(HcmStats)
+        self.scope.scope("tracing.").block(TracingStats)
+        self.listener_stats = context.listener_scope.scope(prefix).block(ListenerHttpStats)
+        self.edge = Edge(config, self.services)
+        self.routes = self._routes()
+        self.chain = self._chain()
+        self.access_logs = tuple(AccessLog(entry, self.services) for entry in config.access_log)
+        self.server_name = config.server_name.encode() or b"envoy"
+        self.server_header = config.server_header_transformation
+        self.overwrite_server = config.server_header_transformation is ServerHeaderTransformation.OVERWRITE
+        self.via = config.via.encode()
+        self.id_in_response = config.always_set_request_id_in_response
+        common = config.common_http_protocol_options
+        self.stream_idle_timeout = _seconds(config.stream_idle_timeout, DEFAULT_STREAM_IDLE_TIMEOUT)
+        self.request_timeout = _seconds(config.request_timeout, None)
+        self.max_stream_duration = _seconds(common.max_stream_duration if common else None, None)
+        self.codec_options = CodecOptions.of_downstream(config, context)
+
+    def target_for(self, port: int) -> TargetRules:
+        """Host and path rules for connections to this local port."""
+        return TargetRules(self.config, self.services.runtime, self.stats, port)
+
+    def _routes(self) -> RouteTable:
+        config = self.config.route_config
+        if config is None:
+            raise ConfigError("route_config: required", at=self.config)
+        context = RouteContext(
+            random=self.services.random,
+            runtime=self.services.runtime,
+            cluster_exists=lambda name: self.context.clusters.get(name) is not None,
+        )
+        return RouteTable(config, context)
+
+    def _chain(self) -> HttpFilterChain:
+        slots: list[Slot] = []
+        terminal: TerminalFilter | None = None
+        context = self.context
+        filters = self.config.http_filters
+        seen: set[str] = set()
+        for position, entry in enumerate(filters):
+            if entry.name in seen:
+                raise ConfigError(f"duplicate filter name {entry.name!r}", at=entry, field="name")
+            seen.add(entry.name)
+            made = self._make(entry.typed_config, entry, context)
+            last = position == len(filters) - 1
+            if isinstance(made, TerminalFilter):
+                if not last:
+                    raise ConfigError(
+                        f"terminal filter named {entry.name} must be the last filter in a http filter chain",
+                        at=entry,
+                    )
+                terminal = made
+            elif last:
+                raise ConfigError(
+                    f"non-terminal filter named {entry.name} is the last filter in a http filter chain", at=entry
+                )
+            else:
+                slots.append(Slot(entry.name, made, entry.disabled))
+        if terminal is None:
+            raise ConfigError("http_filters: a terminal filter (the router) is required", at=self.config)
+        return HttpFilterChain(slots, terminal.answer, self.local_response)
+
+    def _make(self, config: object | None, entry: Any, context: FilterContext) -> HttpFilter | TerminalFilter:
+        extension = registry.extension_for(registry.Category.HTTP_FILTER, config) if config is not None else None
+        if extension is None:
+            raise ConfigError(
+                f"Didn't find a registered implementation for {entry.name!r} with type URL: ''", at=entry
+            )
+        made: HttpFilter | TerminalFilter = extension.factory(config, context)
+        return made
+
+    def local_response(self, stream: HttpStream, reply: LocalReply) -> Response:
+        """A reply of ours as a response; a 400 ends an HTTP/1 connection unless configured otherwise."""
+        response = to_response(stream, reply)
+        if reply.status == 400 and self.codec_options.close_on_bad_request and stream.info.protocol != "HTTP/2":
+            stream.codec.close_after()
+        return response
+
+    async def serve(self, connection: Connection) -> None:
+        """Serve the connection to its end; see TerminalFilter."""
+        await HcmConnection(self, connection).serve()
+
+
+def _seconds(value: float | None, default: float | None) -> float | None:
+    """A timeout with 0 for "off"."""
+    if value is None:
+        return default
+    return value or None
