@@ -15,7 +15,8 @@ MAX_LINES = 500
 FLOORS = (
     ("errors", "util"),
     ("config",),
-    ("registry", "stats", "runtime"),
+    ("registry", "stats"),
+    ("runtime",),
     ("net",),
     ("http",),
     ("matching", "formatter"),
@@ -24,10 +25,6 @@ FLOORS = (
     ("extensions",),
     ("server", "xds", "cli", "__main__", "demo"),
 )
-# Named exceptions: who may look one floor up, for types only, and why.
-TYPES_ONLY = {
-    # Services is what everything is built with; it names the classes of its own floor and nothing above.
-}
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
