@@ -41,6 +41,11 @@ KINDS = {
     17: "sint32", 18: "sint64",
 }  # fmt: skip
 
+CORRECTED = {
+    "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz": "envoy.config.filter.http.ext_authz.v2.ExtAuthz",
+}
+"""v3 message -> its true v2 message, where the annotation names one that never was."""
+
 # Bits of a field's and a message's flags; schema.py has the same.
 REPEATED, DEPRECATED, DISALLOWED, SENSITIVE, OPTIONAL, WIP = 1, 2, 4, 8, 16, 32
 
@@ -216,6 +221,7 @@ def _message_rows(prefix: str, message: Any, package: str) -> Iterator[tuple[str
     options = _options(message)
     versioning = options.get("udpa.annotations.versioning") or options.get("xds.annotations.v3.versioning")
     previous = versioning.previous_message_type if versioning is not None else ""
+    previous = CORRECTED.get(full, previous)
     flags = DEPRECATED * options.get("deprecated", False)
     flags |= DISALLOWED * bool(options.get("validate.disabled") or options.get("validate.ignored"))
     flags |= WIP * _is_wip(options, "message")
@@ -264,8 +270,12 @@ def packages(files: Files) -> dict[str, dict[str, dict[str, list[Any]]]]:
 
 def _v3_of_v2(table: Mapping[str, dict[str, dict[str, list[Any]]]]) -> dict[str, str]:
     """v2 message -> v3 message, by the v3 side's `previous_message_type`."""
+    known = {f"{package}.{name}" for package, parts in table.items() for name in parts["m"]}
     return {
-        row[1]: f"{package}.{name}" for package, parts in table.items() for name, row in parts["m"].items() if row[1]
+        row[1]: f"{package}.{name}"
+        for package, parts in table.items()
+        for name, row in parts["m"].items()
+        if row[1] in known
     }
 
 
@@ -277,6 +287,11 @@ def check_closed(table: Mapping[str, dict[str, dict[str, list[Any]]]]) -> None:
             for field in row[3]:
                 if len(field) > 4 and field[4] and field[4] not in known:
                     sys.exit(f"{package}.{name}.{field[0]}: type {field[4]} is not in the table")
+
+
+def _is_for_routes(fqn: str) -> bool:
+    """Of an HTTP filter's messages: the one that a route carries."""
+    return fqn.endswith(("PerRoute", "PerRouteConfig", "Override", "http.cors.v3.CorsPolicy"))
 
 
 def extensions_of(binary: Path) -> tuple[str, list[list[Any]]]:
@@ -299,7 +314,10 @@ def extensions_of(binary: Path) -> tuple[str, list[list[Any]]]:
             process.wait()
     version = node["user_agent_build_version"]["version"]
     text = ".".join(str(version.get(part, 0)) for part in ("major_number", "minor_number", "patch"))
-    rows = [[each["name"], each["category"], each.get("type_urls", [])] for each in node["extensions"]]
+    rows = [
+        [each["name"], each["category"], sorted(each.get("type_urls", []), key=_is_for_routes)]
+        for each in node["extensions"]
+    ]
     return text, sorted(rows, key=lambda row: (row[1], row[0]))
 
 

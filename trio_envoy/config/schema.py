@@ -20,7 +20,7 @@ import json
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import attrs
 
@@ -74,8 +74,7 @@ class Field:
     wip: bool
 
 
-@attrs.frozen(eq=False)
-class Oneof:
+class Oneof(NamedTuple):
     """Fields of which at most one may be set.
 
     Attributes:
@@ -140,7 +139,8 @@ class Extension:
     Attributes:
         name: e.g. "envoy.filters.http.router", or one of its older aliases.
         category: e.g. "envoy.filters.http".
-        types: full names of the config messages it takes, its own first; empty when Envoy doesn't say.
+        types: full names of the config messages it takes, its own first, then the one of routes; Envoy tells them
+            for the canonical name only, and not for every extension.
     """
 
     name: str
