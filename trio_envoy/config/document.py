@@ -1,0 +1,275 @@
+"""Text to a plain tree of dict, list, str, int, float, bool and None, as Envoy reads it.
+
+Envoy turns YAML into JSON by yaml-cpp and reads that by protobuf's JSON parser (Source/common/protobuf/yaml_utility.cc;
+each rule below was measured on 1.40.0). So a plain scalar is null (`~ null Null NULL` or nothing), a boolean (YAML
+1.1: `yes no on off y n true false`, lower, upper or capitalised), an integer of 32 bits (decimal, `0x` or, with a
+leading `0`, octal), else a string: `1.10`, `1e3`, `2020-01-01`, `1:30` and `9999999999` stay strings, and the fields
+that want a number take them so. Tags but `!` change nothing. Only the first document of a file is read; `<<` is a key
+like any other; of a key that comes twice the last one counts. JSON is read with the leniencies of protobuf's parser:
+single quotes, bare keys, a comma at the end. One pass over libyaml's events, no marks: positions are found again by
+`config.locate` when there is something to tell.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+import attrs
+import yaml
+from yaml._yaml import CParser
+
+from trio_envoy.errors import ConfigErrors, Fault
+
+MAX_DEPTH: Final = 100  # mappings and sequences; protobuf's JsonParseOptions
+
+_WORDS: Final[dict[str, Any]] = {
+    spelling: value
+    for value, words in (
+        (True, ("y", "yes", "true", "on")),
+        (False, ("n", "no", "false", "off")),
+        (None, ("null",)),
+    )
+    for word in words
+    for spelling in ((word, word.capitalize()) if word == "null" else (word, word.upper(), word.capitalize()))
+} | {"~": None, "NULL": None}
+
+_INTEGER: Final = re.compile(r"[-+]?(?:0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)")
+_JSON_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
+_JSON_WORDS: Final[dict[str, Any]] = {"true": True, "false": False, "null": None}
+_INT32: Final = range(-(2**31), 2**31)
+_INT64: Final = range(-(2**63), 2**63)
+
+
+@attrs.frozen(eq=False)
+class Document:
+    """One text of the configuration.
+
+    Attributes:
+        root: the tree; aliases share their dict or list, so it must not be changed.
+        source: file name, or what stands for one.
+        text: what was read, for `config.locate`.
+        is_json: read by the rules of JSON.
+        repeats: some mapping has a key twice.
+        rest: something follows the first document.
+    """
+
+    root: Any
+    source: str
+    text: str
+    is_json: bool = False
+    repeats: bool = False
+    rest: bool = False
+
+
+def parse(text: str, source: str, *, is_json: bool = False) -> Document:
+    """Read a text.
+
+    Raises:
+        ConfigErrors: it isn't YAML (or JSON), or it is empty; with line and column.
+    """
+    if is_json:
+        return _parse_json(text, source)
+    builder = Builder(text, source, plain_scalar)
+    root = builder.run()
+    if root is None or isinstance(root, str | int):
+        raise _error("the file has no configuration: a mapping is expected at the top", source, 1, 1)
+    return Document(root, source, text, repeats=builder.repeats, rest=builder.rest)
+
+
+def _error(text: str, source: str, line: int, column: int) -> ConfigErrors:
+    return ConfigErrors([Fault(text, (), source, line, column)])
+
+
+class Builder:
+    """Builds the tree from the events of libyaml.
+
+    Args:
+        text: YAML.
+        source: for errors.
+        plain: value of a scalar without quotes.
+    """
+
+    def __init__(self, text: str, source: str, plain: Callable[[str], Any]) -> None:
+        self._text = text
+        self._source = source
+        self._plain = plain
+        self.repeats = False
+        self.rest = False
+
+    def run(self) -> Any:
+        """The first document, None when there is none."""
+        try:
+            parser = CParser(self._text)
+            parser.get_event()  # StreamStart
+            if not isinstance(parser.get_event(), yaml.DocumentStartEvent):
+                return None
+            root = self._document(parser)
+            self.rest = not _at_end(parser)
+            return root
+        except yaml.MarkedYAMLError as broken:
+            mark = broken.problem_mark or broken.context_mark
+            assert mark is not None, "the scanner and the parser of libyaml mark their errors"
+            text = " ".join(part for part in (broken.context, broken.problem) if part)
+            raise _error(f"not valid YAML: {text}", self._source, mark.line + 1, mark.column + 1) from None
+        except yaml.reader.ReaderError as broken:
+            before = self._text[: broken.position]
+            line, column = before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
+            raise _error(f"not valid YAML: {broken.reason}", self._source, line, column) from None
+
+    def _document(self, parser: CParser) -> Any:
+        """Build the node that follows, without recursion; `open_` holds the containers around the current one."""
+        get_event: Callable[[], Any] = parser.get_event
+        plain = self._plain
+        cache: dict[str, Any] = {}
+        anchors: dict[str, Any] = {}
+        open_: list[tuple[Any, Any, int, str | None]] = []
+        node: Any = None  # the container being filled; None at the top
+        key: Any = None  # key that waits for its value; None when a key comes next
+        count = 0  # pairs of the mapping being filled
+        anchor: str | None = None  # of the container being filled
+        while True:
+            event = get_event()
+            kind = event.__class__
+            if kind is yaml.ScalarEvent:
+                value = event.value
+                if key is None and node.__class__ is dict:
+                    key = value if event.style or value not in ("", "~") else "null"
+                    if event.anchor:
+                        anchors[event.anchor] = key
+                    continue
+                tag = event.tag
+                if not event.style if tag is None else tag != "!":
+                    if not value:
+                        value = None if tag is None else ""
+                    elif value in cache:
+                        value = cache[value]
+                    else:
+                        typed = cache[value] = plain(value)
+                        value = typed
+                if event.anchor:
+                    anchors[event.anchor] = value
+            elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
+                if key is None and node.__class__ is dict:
+                    raise self._complex_key(event.start_mark)
+                if len(open_) == MAX_DEPTH:
+                    raise self._too_deep(event.start_mark)
+                open_.append((node, key, count, anchor))
+                node = {} if kind is yaml.MappingStartEvent else []
+                key, count, anchor = None, 0, event.anchor
+                continue
+            elif kind is yaml.AliasEvent:
+                if event.anchor not in anchors:
+                    raise self._bad_alias(event)
+                value = anchors[event.anchor]
+                if key is None and node.__class__ is dict:
+                    if not isinstance(value, str | int):
+                        raise self._complex_key(event.start_mark)
+                    key = str(value)
+                    continue
+            elif kind is yaml.DocumentEndEvent:
+                return None
+            else:  # the container is complete
+                value = node
+                if kind is yaml.MappingEndEvent and len(value) != count:
+                    self.repeats = True
+                if anchor:
+                    anchors[anchor] = value
+                node, key, count, anchor = open_.pop()
+            if node is None:
+                return value
+            if node.__class__ is dict:
+                node[key] = value
+                key = None
+                count += 1
+            else:
+                node.append(value)
+
+    def _complex_key(self, mark: Any) -> ConfigErrors:
+        return _error("a key must be a scalar", self._source, mark.line + 1, mark.column + 1)
+
+    def _too_deep(self, mark: Any) -> ConfigErrors:
+        return _error(f"nested more than {MAX_DEPTH} levels deep", self._source, mark.line + 1, mark.column + 1)
+
+    def _bad_alias(self, event: Any) -> ConfigErrors:
+        mark = event.start_mark
+        text = f"alias {event.anchor!r} has no anchor before it (or stands inside its own)"
+        return _error(text, self._source, mark.line + 1, mark.column + 1)
+
+
+def _at_end(parser: CParser) -> bool:
+    """Whether nothing follows the document that was just built; what follows need not be YAML."""
+    try:
+        parser.get_event()  # DocumentEnd
+        return isinstance(parser.get_event(), yaml.StreamEndEvent)
+    except yaml.MarkedYAMLError:
+        return False
+
+
+def plain_scalar(text: str) -> Any:
+    """The value of a scalar without quotes in YAML."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INTEGER.fullmatch(text):
+        digits = text.lstrip("+-")
+        base = 16 if digits[:2] in ("0x", "0X") else 8 if digits[0] == "0" else 10
+        number = int(digits, base)
+        number = -number if text[0] == "-" else number
+        if number in _INT32:
+            return number
+        return str(number) if number in _INT64 else text
+    return text
+
+
+def _parse_json(text: str, source: str) -> Document:
+    repeats = False
+
+    def build(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal repeats
+        found = dict(pairs)
+        repeats = repeats or len(found) != len(pairs)
+        return found
+
+    try:
+        root = json.loads(text, strict=False, object_pairs_hook=build, parse_constant=_no_constant)
+    except RecursionError:
+        raise _error(f"nested more than {MAX_DEPTH} levels deep", source, 1, 1) from None
+    except ValueError as broken:
+        root, repeats = _parse_lenient_json(text, source, broken)
+    if not isinstance(root, dict):
+        raise _not_json("an object is expected at the top", source, 1, 1)
+    return Document(root, source, text, is_json=True, repeats=repeats)
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} isn't JSON")
+
+
+def _parse_lenient_json(text: str, source: str, broken: ValueError) -> tuple[Any, bool]:
+    """What protobuf's JSON parser takes beyond JSON is YAML's flow style, so read it as that."""
+    if text.lstrip()[:1] == "{" and not re.search(r"(?m)^\s*#", text):
+        builder = Builder(text, source, _json_scalar)
+        with contextlib.suppress(ConfigErrors, ValueError):
+            root = builder.run()
+            if not builder.rest:
+                return root, builder.repeats
+    if isinstance(broken, json.JSONDecodeError):
+        raise _not_json(broken.msg, source, broken.lineno, broken.colno) from None
+    raise _not_json(str(broken), source, 1, 1) from None
+
+
+def _json_scalar(text: str) -> Any:
+    if text in _JSON_WORDS:
+        return _JSON_WORDS[text]
+    number = _JSON_NUMBER.fullmatch(text)
+    if number is None:
+        raise ValueError(text)
+    return float(text) if number[1] or number[2] else int(text)
+
+
+def _not_json(text: str, source: str, line: int, column: int) -> ConfigErrors:
+    hint = "a file whose name doesn't end in .yaml or .yml is read as JSON"
+    return _error(f"not valid JSON: {text} ({hint})", source, line, column)
