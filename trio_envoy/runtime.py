@@ -7,7 +7,6 @@ envoy.config.bootstrap.v3.LayeredRuntime; measured on 1.40.
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -21,8 +20,9 @@ from trio_envoy.config.runtime_layers import DiskLayer, LayeredRuntime
 from trio_envoy.config.types import DenominatorType, FractionalPercent
 from trio_envoy.errors import ConfigError
 from trio_envoy.stats.declare import Counter, Gauge, StatsBlock
+from trio_envoy.util.log import logger
 
-_LOG: Final = logging.getLogger("runtime")
+_LOG: Final = logger("runtime")
 _DENOMINATORS: Final = {
     DenominatorType.HUNDRED: 100,
     DenominatorType.TEN_THOUSAND: 10_000,
@@ -33,7 +33,7 @@ _MAX_FILE_BYTES: Final = 64 * 1024  # a runtime value is a word; a directory of 
 
 
 class RuntimeStats(StatsBlock):
-    """`runtime.`"""
+    """`runtime.`: how loading went."""
 
     admin_overrides_active: Gauge
     deprecated_feature_seen_since_process_start: Gauge
@@ -175,7 +175,8 @@ class Runtime:
             return
         while True:
             await trio.sleep(_WATCH_INTERVAL)
-            if any([layer.swapped() for layer in watched]):
+            swapped = [layer for layer in watched if layer.swapped()]  # ask all of them
+            if swapped:
                 self._load()
 
     def _load(self) -> None:
@@ -292,7 +293,7 @@ def _flatten(prefix: str, tree: Mapping[str, Any]) -> Iterator[tuple[str, Entry]
         elif isinstance(value, str):
             yield key, _from_text(value)
         else:
-            raise ValueError(f"invalid runtime entry value for {key}")  # noqa: TRY004 - a fault of the file
+            raise ValueError(f"invalid runtime entry value for {key}")
 
 
 def _from_text(text: str) -> Entry:

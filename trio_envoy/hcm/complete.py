@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -13,8 +12,6 @@ from trio_envoy.net.stream_info import StreamInfo
 
 if TYPE_CHECKING:
     from trio_envoy.hcm.manager import HttpConnectionManager
-
-_LOG: Final = logging.getLogger("http")
 
 
 def complete(manager: HttpConnectionManager, stream: HttpStream) -> None:

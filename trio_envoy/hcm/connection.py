@@ -1,12 +1,11 @@
 """One downstream connection under the HCM: each request from the codec to the access log.
 
-A request walks handle() -> edge and target rules -> route -> filters -> codec, in the codec's task. Deadlines and a lost
-peer cancel that task through its guard; the codec then calls interrupted(), which answers what can still be answered.
+A request walks handle() -> edge and target rules -> route -> filters -> codec, in the codec's task. Deadlines and a
+lost peer cancel that task through its guard; the codec then calls interrupted(), which answers what can be.
 """
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -22,11 +21,12 @@ from trio_envoy.net.filter import Connection
 from trio_envoy.net.stream_info import DC, DPE, DT, SI, StreamInfo
 from trio_envoy.util import clock
 from trio_envoy.util.deadlines import Cause
+from trio_envoy.util.log import logger
 
 if TYPE_CHECKING:
     from trio_envoy.hcm.manager import HttpConnectionManager
 
-_LOG: Final = logging.getLogger("http")
+_LOG: Final = logger("http")
 
 _UPGRADE_REFUSED: Final = LocalReply(403, details="upgrade_failed", close=True)
 _BUG: Final = LocalReply(500, b"Internal Server Error", details="internal_error")
@@ -34,9 +34,7 @@ _TIMEOUTS: Final = {
     Cause.STREAM_IDLE: LocalReply(408, b"stream timeout", details="stream_idle_timeout", flag=SI),
     Cause.REQUEST: LocalReply(408, b"request timeout", details="request_overall_timeout"),
     Cause.REQUEST_HEADERS: LocalReply(408, b"request header timeout", details="request_header_timeout"),
-    Cause.MAX_STREAM_DURATION: LocalReply(
-        408, b"downstream duration timeout", details="max_duration_timeout", flag=DT
-    ),
+    Cause.MAX_STREAM_DURATION: LocalReply(408, b"downstream duration timeout", details="max_duration_timeout", flag=DT),
 }
 
 

@@ -6,16 +6,12 @@ serves all connections of a filter chain; hcm/connection.py serves one of them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
 from typing import Any, Final
-
-import trio
 
 from trio_envoy import registry
 from trio_envoy.accesslog.log import AccessLog
-from trio_envoy.config.hcm import CodecType, ServerHeaderTransformation
 from trio_envoy.config.hcm import HttpConnectionManager as Config
+from trio_envoy.config.hcm import ServerHeaderTransformation
 from trio_envoy.errors import ConfigError
 from trio_envoy.hcm.connection import HcmConnection
 from trio_envoy.hcm.context import FilterContext
@@ -27,11 +23,9 @@ from trio_envoy.hcm.stream import HttpStream
 from trio_envoy.hcm.target import TargetRules
 from trio_envoy.http.message import LocalReply, Response
 from trio_envoy.http.options import CodecOptions
-from trio_envoy.net.address import IpAddress
 from trio_envoy.net.filter import Connection
 from trio_envoy.routing.context import RouteContext
 from trio_envoy.routing.table import RouteTable
-from trio_envoy.util.deadlines import Cause
 
 DEFAULT_STREAM_IDLE_TIMEOUT: Final = 300.0  # s; HttpConnectionManager.stream_idle_timeout
 DEFAULT_DELAYED_CLOSE_TIMEOUT: Final = 1.0  # s; HttpConnectionManager.delayed_close_timeout
@@ -125,9 +119,7 @@ class HttpConnectionManager:
     def _make(self, config: object | None, entry: Any, context: FilterContext) -> HttpFilter | TerminalFilter:
         extension = registry.extension_for(registry.Category.HTTP_FILTER, config) if config is not None else None
         if extension is None:
-            raise ConfigError(
-                f"Didn't find a registered implementation for {entry.name!r} with type URL: ''", at=entry
-            )
+            raise ConfigError(f"Didn't find a registered implementation for {entry.name!r} with type URL: ''", at=entry)
         made: HttpFilter | TerminalFilter = extension.factory(config, context)
         return made
 

@@ -9,7 +9,7 @@ from trio_envoy.stats.declare import Counter, Gauge, Histogram, StatsBlock
 
 
 class HcmStats(StatsBlock):
-    """`http.<stat_prefix>.`"""
+    """`http.<stat_prefix>.`: connections and requests."""
 
     downstream_cx_active: Gauge
     downstream_cx_delayed_close_timeout: Counter

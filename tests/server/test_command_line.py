@@ -1,0 +1,87 @@
+"""Envoy's command line."""
+
+import pytest
+
+from trio_envoy.server.command_line import CommandLine, UsageError, parse, usage
+
+HELP = (
+    "stats-tag enable-core-dump socket-mode socket-path disable-extensions cpuset-threads enable-mutex-tracing "
+    "disable-hot-restart mode parent-shutdown-time-s drain-strategy drain-time-s file-flush-min-size-kb "
+    "file-flush-interval-msec service-zone service-node service-cluster hot-restart-version restart-epoch log-path "
+    "enable-fine-grain-logging log-format-escaped log-format component-log-level log-level local-address-ip-version "
+    "admin-address-path log-stacktrace-single-entry skip-deprecated-logs ignore-unknown-dynamic-fields "
+    "reject-unknown-dynamic-fields allow-unknown-static-fields allow-unknown-fields config-yaml config-path concurrency "
+    "base-id-path skip-hot-restart-parent-stats skip-hot-restart-on-no-parent use-dynamic-base-id base-id version help"
+).split()
+
+
+@pytest.mark.parametrize("name", HELP)
+def test_every_flag_of_envoys_help_is_known_or_refused_by_name(name):
+    try:
+        parse([f"--{name}", "1"])
+    except UsageError as error:
+        unknown = f"Argument: --{name}\n" in str(error)
+    else:
+        unknown = False
+    assert not unknown
+    assert f"--{name}" in usage()
+
+
+def test_nothing_given_gives_envoys_defaults():
+    line = parse([])
+
+    assert line == CommandLine()
+    assert (line.mode, line.log_level, line.drain_time_s, line.concurrency) == ("serve", "info", 600, None)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["-c", "a.yaml"], ["--config-path", "a.yaml"], ["--config", "a.yaml"], ["--config-path=a.yaml"], ["-ca.yaml"]],
+)
+def test_the_configuration_can_be_named_in_five_ways(arguments):
+    assert parse(arguments).config_path == "a.yaml"
+
+
+def test_many_flags_at_once():
+    line = parse(
+        "-c a.yaml --mode validate -l warn --component-log-level upstream:debug,hc:trace --concurrency 2 "
+        "--service-node n --drain-time-s 5 --disable-hot-restart --stats-tag a:b --stats-tag c:d".split()
+    )
+
+    assert line.mode == "validate"
+    assert line.log_level == "warn"
+    assert line.component_log_level == {"upstream": "debug", "hc": "trace"}
+    assert line.concurrency == 2
+    assert line.stats_tag == ["a:b", "c:d"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--nope"], "PARSE ERROR: Argument: --nope\n             Couldn't find match for argument"),
+        (["-c", "a", "extra"], "PARSE ERROR: Argument: extra\n"),
+        (["-c", "a", "-c", "b"], "PARSE ERROR: Argument: -c (--config-path)\n             Argument already set!"),
+        (
+            ["--concurrency", "x"],
+            "Argument: (--concurrency)\n             Couldn't read argument value from string 'x'",
+        ),
+        (["-c"], "Missing a value for this argument!"),
+        (["--mode", "foo"], "error: unknown mode 'foo'"),
+        (["-l", "foo"], "error: invalid log level specified 'foo'"),
+        (["--component-log-level", "foo:info"], "error: invalid component specified 'foo'"),
+        (["--component-log-level", "http:foo"], "error: invalid log level specified 'foo'"),
+        (["--component-log-level", "http"], "error: component log level not correctly specified 'http'"),
+        (["--local-address-ip-version", "v5"], "error: unknown IP address version 'v5'"),
+        (["--restart-epoch", "1"], "error: --restart-epoch is not supported: there is no hot restart here"),
+    ],
+)
+def test_errors_are_envoys(arguments, text):
+    with pytest.raises(UsageError) as caught:
+        parse(arguments)
+
+    assert text in str(caught.value)
+
+
+@pytest.mark.parametrize(("argument", "shown"), [("--version", "version"), ("-h", "help"), ("--help", "help")])
+def test_what_is_only_shown(argument, shown):
+    assert parse([argument]).show == shown
