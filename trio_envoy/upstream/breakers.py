@@ -1,0 +1,179 @@
+"""Circuit breakers: how much of a cluster may be in use at a time, for each priority.
+
+Proto: envoy.config.cluster.v3.CircuitBreakers; docs: intro/arch_overview/upstream/circuit_breaking.
+The limit of connections is a soft one, as in Envoy: a pool that has none may always make its first.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from trio_envoy.config.cluster import CircuitBreakers, CircuitBreakersThresholds, RetryBudget
+from trio_envoy.config.core import RoutingPriority
+from trio_envoy.runtime import Runtime, Snapshot
+from trio_envoy.stats.declare import StatsBlock
+from trio_envoy.stats.store import Scope
+from trio_envoy.upstream.stats import DefaultBreakerStats, HighBreakerStats, RemainingStats
+
+_MAX: Final = 1024  # default of max_connections, max_pending_requests and max_requests
+_MAX_RETRIES: Final = 3
+_BUDGET_PERCENT: Final = 20.0
+_BUDGET_MIN: Final = 3
+_POOLS_LEFT: Final = 2**64 - 1  # max_connection_pools has no limit here, and Envoy's default
+_PRIORITIES: Final = (
+    (RoutingPriority.DEFAULT, "default", DefaultBreakerStats),
+    (RoutingPriority.HIGH, "high", HighBreakerStats),
+)
+_NO_LIMITS_SET: Final = CircuitBreakersThresholds()
+
+
+class Resource:
+    """Something of which `limit` may be in use at once.
+
+    Attributes:
+        count: in use now.
+        limit: how many may be.
+        tracked: where what is left is published, if that is wanted.
+    """
+
+    __slots__ = ("_gauge", "_remaining", "_stats", "count", "limit", "tracked")
+
+    def __init__(self, limit: int, stats: StatsBlock, gauge: str, remaining: str) -> None:
+        self.count = 0
+        self.limit = limit
+        self.tracked: RemainingStats | None = None
+        self._stats = stats
+        self._gauge = gauge
+        self._remaining = remaining
+
+    @property
+    def free(self) -> bool:
+        """Whether one more may be taken."""
+        return self.count < self.limit
+
+    def take(self) -> None:
+        """Count one more; the caller has looked at `free`, or is one who may exceed the limit."""
+        self.count += 1
+        if self.count >= self.limit or self.tracked is not None:
+            self.publish()
+
+    def give(self) -> None:
+        """Count one less."""
+        self.count -= 1
+        if self.count + 1 >= self.limit or self.tracked is not None:
+            self.publish()
+
+    def publish(self) -> None:
+        """Set the gauges to what is so now."""
+        setattr(self._stats, self._gauge, 0 if self.free else 1)
+        if self.tracked is not None:
+            setattr(self.tracked, self._remaining, max(self.limit - self.count, 0))
+
+
+class BudgetedRetries(Resource):
+    """Retries as a share of what is going on (Envoy's RetryBudgetImpl)."""
+
+    __slots__ = ("_breakers", "_config", "_least", "_percent")
+
+    def __init__(self, budget: RetryBudget, breakers: Breakers, stats: StatsBlock) -> None:
+        super().__init__(0, stats, "rq_retry_open", "remaining_retries")
+        self._config = budget
+        self._breakers = breakers
+        self._percent = _BUDGET_PERCENT
+        self._least = _BUDGET_MIN
+
+    def follow(self, snapshot: Snapshot, keys: str) -> None:
+        """Take the share that holds under this snapshot of the runtime."""
+        config = self._config.budget_percent
+        percent = _BUDGET_PERCENT if config is None else config.value
+        self._percent = snapshot.get_double(f"{keys}retry_budget.budget_percent", percent)
+        least = _or(self._config.min_retry_concurrency, _BUDGET_MIN)
+        self._least = snapshot.get_int(f"{keys}retry_budget.min_retry_concurrency", least)
+
+    @property
+    def free(self) -> bool:
+        under_way = self._breakers.requests.count + self._breakers.pending.count
+        self.limit = max(int(self._percent / 100 * under_way), self._least)
+        return self.count < self.limit
+
+
+class Breakers:
+    """The limits of one cluster for one priority.
+
+    Attributes:
+        connections, pending, requests, retries: what is limited.
+        seen: the runtime snapshot that the limits come from.
+    """
+
+    __slots__ = ("_config", "_keys", "connections", "pending", "requests", "retries", "seen")
+
+    def __init__(self, config: CircuitBreakersThresholds, stats: StatsBlock, keys: str) -> None:
+        """Make them free.
+
+        Args:
+            config: the limits.
+            stats: the `*_open` gauges.
+            keys: prefix of the runtime keys, `circuit_breakers.<cluster>.<priority>.`.
+        """
+        self._config = config
+        self._keys = keys
+        self.connections = Resource(0, stats, "cx_open", "remaining_cx")
+        self.pending = Resource(0, stats, "rq_pending_open", "remaining_pending")
+        self.requests = Resource(0, stats, "rq_open", "remaining_rq")
+        self.retries = (
+            Resource(0, stats, "rq_retry_open", "remaining_retries")
+            if config.retry_budget is None
+            else BudgetedRetries(config.retry_budget, self, stats)
+        )
+        self.seen: Snapshot | None = None
+
+    def follow(self, snapshot: Snapshot) -> None:
+        """Take the limits that hold under this snapshot of the runtime."""
+        self.seen = snapshot
+        keys, config = self._keys, self._config
+        self.connections.limit = snapshot.get_int(f"{keys}max_connections", _or(config.max_connections, _MAX))
+        self.pending.limit = snapshot.get_int(f"{keys}max_pending_requests", _or(config.max_pending_requests, _MAX))
+        self.requests.limit = snapshot.get_int(f"{keys}max_requests", _or(config.max_requests, _MAX))
+        if isinstance(self.retries, BudgetedRetries):
+            self.retries.follow(snapshot, keys)
+        else:
+            self.retries.limit = snapshot.get_int(f"{keys}max_retries", _or(config.max_retries, _MAX_RETRIES))
+
+    def track(self, stats: RemainingStats) -> None:
+        """Publish what is left, now and on every change."""
+        stats.remaining_cx_pools = _POOLS_LEFT
+        for resource in (self.connections, self.pending, self.requests, self.retries):
+            resource.tracked = stats
+            resource.publish()
+
+
+def _or(value: int | None, default: int) -> int:
+    return default if value is None else value
+
+
+def compile_breakers(
+    config: CircuitBreakers | None, name: str, scope: Scope, runtime: Runtime
+) -> tuple[Breakers, Breakers]:
+    """The breakers of a cluster: (DEFAULT, HIGH)."""
+    first, second = [
+        _compile(_limits(config, priority), f"circuit_breakers.{name}.{word}.", scope.block(stats), runtime)
+        for priority, word, stats in _PRIORITIES
+    ]
+    for breakers, (priority, word, _) in zip((first, second), _PRIORITIES, strict=True):
+        if _limits(config, priority).track_remaining:
+            breakers.track(scope.scope(f"circuit_breakers.{word}.").block(RemainingStats))
+    return first, second
+
+
+def _compile(config: CircuitBreakersThresholds, keys: str, stats: StatsBlock, runtime: Runtime) -> Breakers:
+    breakers = Breakers(config, stats, keys)
+    breakers.follow(runtime.snapshot)
+    return breakers
+
+
+def _limits(config: CircuitBreakers | None, priority: RoutingPriority) -> CircuitBreakersThresholds:
+    if config is not None:
+        for thresholds in config.thresholds:
+            if thresholds.priority is priority:
+                return thresholds
+    return _NO_LIMITS_SET

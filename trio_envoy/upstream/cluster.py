@@ -1,0 +1,225 @@
+"""A cluster: its hosts, its limits, and the way to a stream on one of them.
+
+Proto: envoy.config.cluster.v3.Cluster. The path of a request is open(): breakers, balancer, pool; it does not suspend
+when an idle connection is there. What changes (hosts, health, balancer) is replaced whole, never edited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Final
+
+import trio
+
+from trio_envoy.config.cluster import Cluster as ClusterConfig
+from trio_envoy.http.codec import ClientStream
+from trio_envoy.net.services import Services
+from trio_envoy.upstream.balance import build, panic_threshold
+from trio_envoy.upstream.breakers import compile_breakers
+from trio_envoy.upstream.context import ClusterContext, LbContext, NoHealthyUpstream
+from trio_envoy.upstream.discovery import make_discovery
+from trio_envoy.upstream.health import make_health_checking
+from trio_envoy.upstream.host import Host, HostSet
+from trio_envoy.upstream.options import ClusterOptions
+from trio_envoy.upstream.policies import make_policy
+from trio_envoy.upstream.pool.keeper import Keeper
+from trio_envoy.upstream.pool.pools import Pools
+from trio_envoy.upstream.responses import ResponseCounts
+from trio_envoy.upstream.stats import ClusterStats
+from trio_envoy.upstream.transport import Dialer
+
+_PANIC_KEY: Final = "upstream.healthy_panic_threshold"
+
+
+class Cluster:
+    """One cluster, live.
+
+    Attributes:
+        name: as routes say it.
+        config: what it was made from.
+        options: HTTP versions, timeouts, limits; router and codecs read them.
+        stats: `cluster.<name>.`
+        scope: the same, for stats that appear on first use.
+        breakers: by priority (DEFAULT, HIGH).
+        hosts: the current snapshot.
+        looping: run() is needed.
+    """
+
+    def __init__(self, config: ClusterConfig, services: Services, keeper: Keeper) -> None:
+        """Compile it; no task runs and nothing is resolved yet.
+
+        Raises:
+            ConfigError: what can't be or is not supported.
+        """
+        self.name = config.name
+        self.config = config
+        self.options = ClusterOptions.of(config)
+        self.scope = services.stats.scope(f"cluster.{config.alt_stat_name or config.name}.")
+        self.stats = self.scope.block(ClusterStats)
+        self.breakers = compile_breakers(config.circuit_breakers, config.name, self.scope, services.runtime)
+        self.hosts = HostSet()
+        self._services = services
+        self._runtime = services.runtime
+        dialer = Dialer(config, self.options, self.scope, services)
+        self.context = ClusterContext(config, services, self.scope, self.stats, dialer)
+        self._pools = Pools(self.context, self.options, self.breakers, keeper)
+        self._policy = make_policy(self.context)
+        self._threshold = panic_threshold(config)
+        self._balancer = build(self.hosts, self._policy, self.stats, 0, services.random)
+        self._outside = ResponseCounts(self.scope, ("", "external."))
+        self._inside: ResponseCounts | None = None
+        self._other_counts: dict[str, ResponseCounts] = {}
+        self._zone = services.options.service_zone
+        self._discovery = make_discovery(self.context)
+        self._health = make_health_checking(self.context, self.refresh)
+        self.looping = self._discovery.looping or self._health is not None
+        if not self._discovery.looping:
+            self.update(self._discovery.hosts)
+
+    async def open(self, context: LbContext, protocol: str = "HTTP/1.1") -> ClientStream:
+        """A stream on a host, within the circuit breakers; context.host tells which.
+
+        The caller must release() it, whatever happens. When an HTTP/1 connection is idle this does not suspend.
+
+        Args:
+            context: of this attempt.
+            protocol: of the downstream stream; counts with use_downstream_protocol_config.
+
+        Raises:
+            NoHealthyUpstream: there is no host to choose. Flag UH.
+            UpstreamFailure: reason "overflow" (UO), "remote connection failure", "local connection failure" or
+                "connection timeout" (UF; transport tells why). Nothing was sent.
+
+        Cancelled: a connection that was being made is closed; nothing stays counted.
+        """
+        snapshot = self._runtime.snapshot
+        breakers = self.breakers[context.priority]
+        if breakers.seen is not snapshot:
+            breakers.follow(snapshot)
+        host = context.host = self._balancer(context)
+        if host is None:
+            self.stats.upstream_cx_none_healthy += 1
+            raise NoHealthyUpstream
+        pool = self._pools.find(host, context, protocol)
+        stream = pool.take()
+        if stream is None:
+            stream = await pool.wait(context)
+        return stream
+
+    def charge_response(
+        self,
+        host: Host | None,
+        status: int,
+        milliseconds: int | None = None,
+        *,
+        internal: bool = False,
+        canary: bool = False,
+    ) -> None:
+        """Count a response that the router passes on, from upstream or made by itself for this cluster.
+
+        Args:
+            host: who answered, or was to; None when none was chosen.
+            status: of the response.
+            milliseconds: from the request to the end of the response; None: not timed (a local reply).
+            internal: the request counts as internal (x-envoy-internal), not external.
+            canary: x-envoy-upstream-canary was true.
+        """
+        self.stats.upstream_rq_completed += 1
+        counts = self._outside if not internal else self._inner_counts()
+        counts.count(status)
+        if milliseconds is not None:
+            counts.time(milliseconds)
+        if host is not None:
+            if status < 500:
+                host.rq_success += 1
+            else:
+                host.rq_error += 1
+            if self._zone and host.locality.zone:
+                self._charge(f"zone.{self._zone}.{host.locality.zone}.", status, milliseconds)
+            canary = canary or host.canary
+        if canary:
+            self._charge("canary.", status, milliseconds)
+
+    def charge_retry(self, status: int) -> None:
+        """Count a response that is not passed on but tried again: `retry.upstream_rq_503`."""
+        self._charge("retry.", status, None)
+
+    def _charge(self, prefix: str, status: int, milliseconds: int | None) -> None:
+        counts = self._other_counts.get(prefix)
+        if counts is None:
+            counts = self._other_counts[prefix] = ResponseCounts(self.scope, (prefix,))
+        counts.count(status)
+        if milliseconds is not None:
+            counts.time(milliseconds)
+
+    def _inner_counts(self) -> ResponseCounts:
+        if self._inside is None:
+            self._inside = ResponseCounts(self.scope, ("", "internal."))
+        return self._inside
+
+    def in_maintenance(self) -> bool:
+        """Whether the runtime's `upstream.maintenance_mode.<name>` wants this request turned away."""
+        snapshot = self._runtime.snapshot
+        if not snapshot.entries:
+            return False
+        return snapshot.enabled(f"upstream.maintenance_mode.{self.name}", 0, 100, self._services.random.getrandbits(32))
+
+    def fail_health(self, host: Host) -> None:
+        """The host said x-envoy-immediate-health-check-fail: it is out until an active check clears it."""
+        if self._health is not None:
+            self._health.fail_now(host)
+
+    def update(self, hosts: Sequence[Host]) -> None:
+        """Discovery found these hosts; those that are new, gone or the same are told apart by identity."""
+        before = self.hosts.hosts
+        old, new = set(before), set(hosts)
+        self.hosts = HostSet(tuple(hosts))
+        if self._health is not None:
+            self._health.follow(hosts)
+        if old != new:
+            self.stats.membership_change += 1
+            for host in before:
+                if host not in new:
+                    self._pools.drain(host)
+        self.refresh()
+
+    def refresh(self, failed: Host | None = None) -> None:
+        """Health or weights changed: build snapshot and balancer anew.
+
+        Args:
+            failed: a host that has just become unhealthy; its connections are not used again.
+        """
+        if failed is not None:
+            self._pools.drain(failed)
+        hosts = self.hosts = HostSet.of(self.hosts.hosts)
+        stats = self.stats
+        stats.membership_total = len(hosts.hosts)
+        stats.membership_healthy = len(hosts.healthy)
+        stats.membership_degraded = len(hosts.degraded)
+        stats.membership_excluded = hosts.excluded
+        threshold = min(100, self._runtime.snapshot.get_int(_PANIC_KEY, int(self._threshold)))
+        self._balancer = build(hosts, self._policy, stats, threshold, self._services.random)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Discovery and health loops, until cancelled; started() when the cluster is warm.
+
+        Warm is: the first resolution has ended, well or badly (unless wait_for_warm_on_init is false), and each host
+        known then has been checked once.
+        """
+        async with trio.open_nursery() as tasks:
+            if self._discovery.looping:
+                discovering = partial(self._discovery.run, self.update)
+                if self.config.wait_for_warm_on_init is False:
+                    tasks.start_soon(discovering)
+                else:
+                    await tasks.start(discovering)
+            if self._health is not None:
+                await tasks.start(self._health.run)
+            task_status.started()
+
+    def close(self) -> None:
+        """Close all connections at once and give up the stats."""
+        for host in self.hosts.hosts:
+            self._pools.close(host)
+        self.scope.close()

@@ -1,0 +1,68 @@
+"""All clusters of a process.
+
+Source: Envoy, intro/arch_overview/upstream/cluster_manager; init order as in upstream/cluster_manager_impl.cc: what is
+static or resolved starts at once, and listeners wait until all are warm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import trio
+
+from trio_envoy.config.cluster import Cluster as ClusterConfig
+from trio_envoy.errors import ConfigError
+from trio_envoy.net.services import Services
+from trio_envoy.upstream.cluster import Cluster
+from trio_envoy.upstream.pool.keeper import Keeper
+from trio_envoy.upstream.stats import ManagerStats
+
+_THREADS: Final = ("main_thread", "worker_0")
+
+
+class ClusterManager:
+    """The clusters by name, in the order of the configuration.
+
+    Attributes:
+        clusters: do not change it.
+        stats: `cluster_manager.`
+    """
+
+    def __init__(self, configs: Iterable[ClusterConfig], services: Services) -> None:
+        """Compile all clusters; no task runs yet.
+
+        Raises:
+            ConfigError: a cluster that can't be, or two of one name.
+        """
+        self.stats = services.stats.scope("cluster_manager.").block(ManagerStats)
+        self._keeper = Keeper()
+        clusters: dict[str, Cluster] = {}
+        for config in configs:
+            if config.name in clusters:
+                raise ConfigError(f"cluster manager: duplicate cluster '{config.name}'", at=config, field="name")
+            clusters[config.name] = Cluster(config, services, self._keeper)
+        self.clusters: Mapping[str, Cluster] = clusters
+        self.stats.cluster_added += len(clusters)
+        self.stats.active_clusters = len(clusters)
+        self.stats.warming_clusters = 0
+        threads = services.stats.scope("thread_local_cluster_manager.")
+        for thread in _THREADS:
+            threads.gauge(f"{thread}.clusters_inflated").value = len(clusters)
+
+    def get(self, name: str) -> Cluster | None:
+        """The cluster of that name."""
+        return self.clusters.get(name)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Run what clusters need in the background, until cancelled; started() when all are warm.
+
+        A cluster of static hosts without health checks has no task.
+        """
+        async with trio.open_nursery() as tasks:
+            await tasks.start(self._keeper.run)
+            async with trio.open_nursery() as warming:
+                for cluster in self.clusters.values():
+                    if cluster.looping:
+                        warming.start_soon(tasks.start, cluster.run)
+            task_status.started()

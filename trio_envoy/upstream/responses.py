@@ -1,0 +1,52 @@
+"""Counting responses by status, as Envoy's CodeStats does: all names of a status are looked up once, then only added to.
+
+Source: Envoy, http/codes.cc (chargeResponseStat, chargeResponseTiming).
+"""
+
+from __future__ import annotations
+
+from trio_envoy.stats.histogram import Histogram
+from trio_envoy.stats.store import Cell, Scope
+
+
+class ResponseCounts:
+    """The counters of one prefix: `<prefix>upstream_rq_completed`, `_2xx`, `_200`, and `upstream_rq_time`.
+
+    Args:
+        scope: of the cluster.
+        prefixes: each of them counts all of it: ("", "external."); upstream_rq_completed of "" is left to ClusterStats.
+    """
+
+    __slots__ = ("_by_status", "_prefixes", "_scope", "_times")
+
+    def __init__(self, scope: Scope, prefixes: tuple[str, ...]) -> None:
+        self._scope = scope
+        self._prefixes = prefixes
+        self._by_status: dict[int, tuple[Cell, ...]] = {}
+        self._times: tuple[Histogram, ...] = ()
+
+    def count(self, status: int) -> None:
+        """One more response with this status."""
+        cells = self._by_status.get(status)
+        if cells is None:
+            cells = self._by_status[status] = self._cells(status)
+        for cell in cells:
+            cell.value += 1
+
+    def time(self, milliseconds: int) -> None:
+        """How long a request took."""
+        if not self._times:
+            self._times = tuple(self._scope.histogram(f"{prefix}upstream_rq_time") for prefix in self._prefixes)
+        for histogram in self._times:
+            histogram.record(milliseconds)
+
+    def _cells(self, status: int) -> tuple[Cell, ...]:
+        names = ["upstream_rq_completed", f"upstream_rq_{status}"]
+        if 100 <= status <= 599:
+            names.append(f"upstream_rq_{status // 100}xx")
+        return tuple(
+            self._scope.counter(prefix + name)
+            for prefix in self._prefixes
+            for name in names
+            if prefix or name != "upstream_rq_completed"  # that one is declared: ClusterStats
+        )
