@@ -194,7 +194,8 @@ def _table() -> _Table:
     return _Table(_FILE)
 
 
-def _camel(name: str) -> str:
+def camel(name: str) -> str:
+    """The lowerCamelCase JSON name that protoc derives from a field name."""
     head, *tail = name.split("_")
     return head + "".join(part[:1].upper() + part[1:] for part in tail)
 
@@ -219,7 +220,7 @@ def _field(
         type_name=type_name,
         oneof=oneof,
         rules=rules or _NO_RULES,
-        json_name=json_name or _camel(name),
+        json_name=json_name or camel(name),
         deprecated=bool(flags & _DEPRECATED),
         disallowed=bool(flags & _DISALLOWED),
         sensitive=bool(flags & _SENSITIVE),

@@ -1,0 +1,80 @@
+"""The entrance of the v2 upgrade: a tree in, the v3 tree, what changed and where everything stood out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import attrs
+
+# The rules register themselves.
+from trio_envoy.config.v2 import bootstrap_rules as _bootstrap_rules  # noqa: F401
+from trio_envoy.config.v2 import cluster_rules as _cluster_rules  # noqa: F401
+from trio_envoy.config.v2 import holders as _holders  # noqa: F401
+from trio_envoy.config.v2 import http_rules as _http_rules  # noqa: F401
+from trio_envoy.config.v2 import listener_rules as _listener_rules  # noqa: F401
+from trio_envoy.config.v2 import route_rules as _route_rules  # noqa: F401
+from trio_envoy.config.v2.scan import may_be_v2
+from trio_envoy.config.v2.walk import Change, Era, Run, upgrade_message
+from trio_envoy.errors import Fault, Path
+
+BOOTSTRAP: Final = "envoy.config.bootstrap.v3.Bootstrap"
+DISCOVERY_RESPONSE: Final = "envoy.service.discovery.v3.DiscoveryResponse"
+
+
+@attrs.frozen
+class UpgradeResult:
+    """A tree in v3 form.
+
+    Attributes:
+        tree: the tree; the very same object if nothing in it was v2. Parts in which nothing changed are the old ones.
+        changes: what was changed, in the order of the walk, with paths in the original document.
+        faults: what can't be upgraded; such parts are left out of the tree.
+    """
+
+    tree: Any
+    changes: tuple[Change, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    _moved: Mapping[tuple[int, str | int], Path] = attrs.field(factory=dict, alias="moved", repr=False)
+    _run: Run | None = attrs.field(default=None, alias="run", repr=False)
+
+    def origin(self, path: Path) -> Path:
+        """Where in the original document the thing stood that is at `path` in the new tree.
+
+        For something that was written anew: where that stood which called for it. A path that ends in no part of the
+        tree is followed as far as it goes, and the rest is added.
+        """
+        old: Path = ()
+        node = self.tree
+        for step in path:
+            old = self._moved.get((id(node), step), (*old, step))
+            node = _child(node, step)
+        return old
+
+
+def _child(node: Any, step: str | int) -> Any:
+    if isinstance(node, dict):
+        return node.get(step)
+    if isinstance(node, list) and isinstance(step, int) and step < len(node):
+        return node[step]
+    return None
+
+
+def upgrade(tree: Any, fqn: str = BOOTSTRAP) -> UpgradeResult:
+    """Upgrade a document to v3 where it is v2, node by node.
+
+    Args:
+        tree: the document as plain dicts, lists and scalars; it isn't changed.
+        fqn: v3 name of the message that it is: the bootstrap, or a discovery response with resources of any version.
+    """
+    if not may_be_v2(tree):
+        return UpgradeResult(tree)
+    run, new = _walk(tree, fqn, is_v2=False)
+    if run.found_v2 and run.wants_v2:
+        run, new = _walk(tree, fqn, is_v2=True)
+    return UpgradeResult(new, tuple(run.changes), tuple(run.faults), run.moved, run)
+
+
+def _walk(tree: Any, fqn: str, *, is_v2: bool) -> tuple[Run, Any]:
+    run = Run(is_v2=is_v2)
+    return run, upgrade_message(run, tree, (), fqn, Era.EITHER, None)
