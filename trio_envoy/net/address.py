@@ -147,12 +147,7 @@ def from_socket_address(address: config.SocketAddress) -> IpAddress:
     """
     ip = parse_ip(address.address)
     if ip is None:
-        raise ConfigError(
-            f"malformed IP address: {address.address}. Consider setting resolver_name or setting cluster type to "
-            "'STRICT_DNS' or 'LOGICAL_DNS'",
-            at=address,
-            field="address",
-        )
+        raise ConfigError(f"malformed IP address: {address.address}", at=address, field="address")
     return IpAddress(ip, address.port_value or 0)
 
 

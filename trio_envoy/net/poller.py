@@ -17,7 +17,6 @@ Rules:
 from __future__ import annotations
 
 import contextlib
-import logging
 import select
 import sys
 from collections.abc import Callable, Coroutine
@@ -35,12 +34,13 @@ from trio.lowlevel import (
     wait_writable,
 )
 
+from trio_envoy.util.log import logger
 from trio_envoy.util.wake import Wake
 
 BUFFER_BYTES: Final = 64 * 1024  # 128 KiB and more make glibc map and unmap memory on each receive
 TURNS: Final = 8  # reads or writes in a row before a checkpoint
 
-_LOG: Final = logging.getLogger("connection")
+_LOG: Final = logger("connection")
 _BATCH: Final = 512  # events of one dispatch; what is left makes the epoll descriptor readable again
 _SWEEP: Final = 0.1  # s; how often PlainPoller looks for peers that are gone
 
