@@ -9,6 +9,7 @@ import attrs
 import yaml
 from yaml._yaml import CParser
 
+from trio_envoy.config import schema
 from trio_envoy.config.document import Document
 from trio_envoy.errors import Path
 
@@ -62,7 +63,7 @@ class Positions:
         for step in path:
             found = place.children.get(step)
             if found is None and isinstance(step, str):
-                found = place.children.get(_camel(step))
+                found = place.children.get(schema.camel(step))
             if found is None:
                 if step == 0 and not place.is_list:
                     continue
@@ -108,8 +109,3 @@ class Positions:
         if name in into.children:
             into.repeated.append((name, line, column))
         into.children[name] = child
-
-
-def _camel(name: str) -> str:
-    head, *tail = name.split("_")
-    return head + "".join(part[:1].upper() + part[1:] for part in tail)
