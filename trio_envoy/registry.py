@@ -129,6 +129,19 @@ def by_name(category: Category, name: str) -> Extension | None:
     return _by_name.get((category, name))
 
 
+def built_in(category: Category, name: str, module: str) -> Extension:
+    """An extension that configurations name without a type URL (`type: STRICT_DNS`, `http_health_check`).
+
+    Args:
+        category: its extension point.
+        name: its canonical name.
+        module: below trio_envoy.extensions; imported on first need.
+    """
+    if (category, name) not in _by_name:
+        importlib.import_module(f"{PACKAGE}.{module}")
+    return _by_name[category, name]
+
+
 def registered() -> tuple[Extension, ...]:
     """All that is registered so far, for /server_info and tests."""
     return tuple(_by_name.values())

@@ -12,7 +12,7 @@ from typing import ClassVar
 import attrs
 
 from trio_envoy.config.address import Address, TcpKeepalive
-from trio_envoy.config.core import RoutingPriority, TransportSocket
+from trio_envoy.config.core import RoutingPriority, RuntimeDouble, TransportSocket, TypedExtensionConfig
 from trio_envoy.config.endpoint import ClusterLoadAssignment
 from trio_envoy.config.healthcheck import HealthCheck
 from trio_envoy.config.protocol import (
@@ -149,11 +149,13 @@ class LeastRequestLbConfig:
 
     Attributes:
         choice_count: hosts to compare, at least 2; None is 2.
+        active_request_bias: with unequal weights: how much active requests count; None is 1.0.
     """
 
     __proto__: ClassVar[str] = "envoy.config.cluster.v3.Cluster.LeastRequestLbConfig"
 
     choice_count: int | None = None
+    active_request_bias: RuntimeDouble | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -177,6 +179,47 @@ class CommonLbConfig:
 
 
 @attrs.frozen(kw_only=True)
+class LoadBalancingPolicyPolicy:
+    """A policy that may be taken.
+
+    Attributes:
+        typed_extension_config: the policy and its options; required.
+    """
+
+    __proto__: ClassVar[str] = "envoy.config.cluster.v3.LoadBalancingPolicy.Policy"
+
+    typed_extension_config: TypedExtensionConfig | None = None
+
+
+@attrs.frozen(kw_only=True)
+class LoadBalancingPolicy:
+    """Policies in the order in which they are liked; the first one that is supported is taken.
+
+    Attributes:
+        policies: at least one.
+    """
+
+    __proto__: ClassVar[str] = "envoy.config.cluster.v3.LoadBalancingPolicy"
+
+    policies: tuple[LoadBalancingPolicyPolicy, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class CustomClusterType:
+    """A way to find hosts that is an extension.
+
+    Attributes:
+        name: free text, not empty.
+        typed_config: config object of the extension.
+    """
+
+    __proto__: ClassVar[str] = "envoy.config.cluster.v3.Cluster.CustomClusterType"
+
+    name: str = ""
+    typed_config: object | None = None
+
+
+@attrs.frozen(kw_only=True)
 class UpstreamConnectionOptions:
     """Sockets to the hosts.
 
@@ -197,6 +240,7 @@ class Cluster:
         name: unique, not empty.
         alt_stat_name: instead of the name in the names of the statistics.
         type: STATIC, STRICT_DNS or LOGICAL_DNS (oneof cluster_discovery_type).
+        cluster_type: an extension instead (oneof cluster_discovery_type).
         connect_timeout: seconds, > 0; None is 5; includes the TLS handshake.
         per_connection_buffer_limit_bytes: soft limit; None is 1 MiB.
         lb_policy: ROUND_ROBIN, LEAST_REQUEST or RANDOM.
@@ -218,6 +262,7 @@ class Cluster:
         use_tcp_for_dns_lookups: deprecated; ask over TCP.
         wait_for_warm_on_init: listeners wait for the first resolution; None is True.
         common_lb_config: options of every balancer.
+        load_balancing_policy: instead of lb_policy and its options.
         least_request_lb_config: options of LEAST_REQUEST (oneof lb_config).
         round_robin_lb_config: options of ROUND_ROBIN.
         transport_socket: None is plain TCP.
@@ -232,6 +277,7 @@ class Cluster:
     name: str = ""
     alt_stat_name: str = ""
     type: DiscoveryType | None = None
+    cluster_type: CustomClusterType | None = None
     connect_timeout: float | None = None
     per_connection_buffer_limit_bytes: int | None = None
     lb_policy: LbPolicy = LbPolicy.ROUND_ROBIN
@@ -253,6 +299,7 @@ class Cluster:
     use_tcp_for_dns_lookups: bool = False
     wait_for_warm_on_init: bool | None = None
     common_lb_config: CommonLbConfig | None = None
+    load_balancing_policy: LoadBalancingPolicy | None = None
     least_request_lb_config: LeastRequestLbConfig | None = None
     round_robin_lb_config: RoundRobinLbConfig | None = None
     transport_socket: TransportSocket | None = None

@@ -90,6 +90,21 @@ class Node:
 
 
 @attrs.frozen(kw_only=True)
+class RuntimeDouble:
+    """A number that the runtime may change.
+
+    Attributes:
+        default_value: used when the key is not set.
+        runtime_key: the key; not empty.
+    """
+
+    __proto__: ClassVar[str] = "envoy.config.core.v3.RuntimeDouble"
+
+    default_value: float = 0.0
+    runtime_key: str = ""
+
+
+@attrs.frozen(kw_only=True)
 class RuntimeFractionalPercent:
     """A fraction that the runtime may change.
 

@@ -2,7 +2,7 @@
 
 A Policy belongs to a cluster for its life and keeps what must survive a change of hosts (the place in a round). It
 builds a Balancer for each HostSet; that one is not told of changes, it is replaced.
-Source: Envoy, extensions/load_balancing_policies/common/load_balancer_impl.cc (LoadBalancerBase, ZoneAwareLoadBalancer).
+Source: Envoy, extensions/load_balancing_policies/common/load_balancer_impl.cc (LoadBalancerBase).
 """
 
 from __future__ import annotations
@@ -108,3 +108,9 @@ def _shared(healthy: Pick | None, degraded: Pick | None, healthy_load: int, rand
         return healthy() if random.randrange(100) < healthy_load else degraded()
 
     return choose
+
+
+def equally_weighted(hosts: Sequence[Host]) -> bool:
+    """Whether a round needs no weights."""
+    weight = hosts[0].weight
+    return all(host.weight == weight for host in hosts)

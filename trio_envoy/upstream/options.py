@@ -134,7 +134,7 @@ def _deprecated(config: Cluster) -> _Versions:
         version = Version.HTTP2
     else:
         raise ConfigError(
-            f"cluster: Both HTTP1 and HTTP2 options may only be configured with non-default 'protocol_selection' values",
+            "cluster: Both HTTP1 and HTTP2 options may only be configured with non-default 'protocol_selection' values",
             at=config,
         )
     return version, config.http_protocol_options, config.http2_protocol_options

@@ -1,4 +1,4 @@
-"""Counting responses by status, as Envoy's CodeStats does: all names of a status are looked up once, then only added to.
+"""Counting responses by status, as Envoy's CodeStats does: the names of a status are looked up once, then added to.
 
 Source: Envoy, http/codes.cc (chargeResponseStat, chargeResponseTiming).
 """

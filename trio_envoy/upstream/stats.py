@@ -1,6 +1,6 @@
 """Stats of clusters: `cluster.<name>.*` and `cluster_manager.*`.
 
-Source: Envoy, configuration/upstream/cluster_manager/cluster_stats; the lists are those of a 1.40 with a static cluster.
+Source: Envoy, configuration/upstream/cluster_manager/cluster_stats; the lists are those of 1.40.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ class HealthCheckStats(StatsBlock):
 
 
 class ManagerStats(StatsBlock):
-    """`cluster_manager.`"""
+    """`cluster_manager.`: what happened to the list of clusters."""
 
     active_clusters: Gauge
     cluster_added: Counter

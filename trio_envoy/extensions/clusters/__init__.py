@@ -1,0 +1,1 @@
+"""Extensions: where hosts come from."""

@@ -1,0 +1,1 @@
+"""Extensions: options of upstream protocols."""
