@@ -109,6 +109,7 @@ class Line:
         show: parts of each answer that are recorded; empty: all.
         until_close: wait for the peer's close (5 s at most) and record it.
         repeat: so many times, one after the other.
+        cycle: what repeat gave has no first: it is recorded from where it reads smallest.
         fate: whether the fate of the connection is recorded.
     """
 
@@ -119,6 +120,7 @@ class Line:
     show: list[str] = attrs.field(factory=list)
     until_close: bool = False
     repeat: int = 1
+    cycle: bool = False
     fate: bool = True
 
 

@@ -81,10 +81,10 @@ class Reader:
             message: the head; its body, trailers and whole are filled in.
             answers: for a response, the method of the request.
         """
-        status = message.start.split(" ")[1:2]
+        status = (message.start.split(" ") + [""])[1]
         coding = message.first("transfer-encoding")
         length = message.first("content-length")
-        if answers and (answers == "HEAD" or status == ["204"] or status == ["304"] or status[0][:1] == "1"):
+        if answers and (answers == "HEAD" or status in ("204", "304") or (len(status) == 3 and status[0] == "1")):
             return
         if coding and "chunked" in coding.lower():
             await self._chunks(message)

@@ -14,6 +14,18 @@ _RULES: list[tuple[str, str]] = [
 _LONG = 2000  # bytes; a longer body is recorded by its length and digest
 
 
+class Unordered(list[Any]):
+    """A list whose order is left to chance: written in order of text, after normalising."""
+
+
+class Distinct(list[Any]):
+    """A list of which each different entry counts once, in order of text."""
+
+
+class Cycle(list[Any]):
+    """A list that has no first entry: it is written from where it reads smallest."""
+
+
 class Normaliser:
     """The rules for one run of one case.
 
@@ -35,10 +47,17 @@ class Normaliser:
         if isinstance(node, Mapping):
             return {self.text(key): self.tree(value) for key, value in node.items()}
         if isinstance(node, list | tuple):
-            return [self.tree(value) for value in node]
+            return self._arranged(node, [self.tree(value) for value in node])
         if isinstance(node, bytes):
             return self.body(node)
         return self.text(node) if isinstance(node, str) else node
+
+    def _arranged(self, kind: Sequence[Any], values: list[Any]) -> list[Any]:
+        if isinstance(kind, Cycle):
+            return min((values[start:] + values[:start] for start in range(len(values))), key=repr, default=[])
+        if isinstance(kind, Distinct):
+            values = [value for number, value in enumerate(values) if value not in values[:number]]
+        return sorted(values, key=repr) if isinstance(kind, Distinct | Unordered) else values
 
     def body(self, data: bytes) -> Any:
         """A body as text, as a list of lines if it has several, or as length and digest."""
@@ -52,7 +71,9 @@ class Normaliser:
         return lines if len(lines) > 1 else lines[0]
 
     def text(self, text: str) -> str:
-        """One text."""
+        """One text; a very long one by its length."""
+        if len(text) > _LONG:
+            return f"{text[:40]}... {len(text)} characters"
         for old, name in self._paths:
             text = text.replace(old, f"${{{name}}}")
         if self._port is not None:

@@ -12,6 +12,7 @@ from tests.parity.case import Answer, UpstreamScript, body_bytes, header_list
 from tests.parity.certificates import Certificates
 from tests.parity.http1 import Message, Reader, encode
 from tests.parity.http2 import Peer, Stream
+from tests.parity.normalise import Distinct
 
 _OK = Answer(status=200, body="ok")
 _HOST = "127.0.0.1"
@@ -75,7 +76,8 @@ class Upstream:
     def document(self) -> Any:
         """What is recorded of this upstream."""
         if self.script.record == "distinct":
-            return {"requests": sorted(_unique(self.seen), key=repr)}
+            plain = [{key: value for key, value in one.items() if key != "connection"} for one in self.seen]
+            return {"requests": Distinct(plain)}
         return {"connections": self.connections, "requests": self.seen}
 
     async def _bind(self) -> None:
@@ -133,12 +135,15 @@ class Upstream:
     async def _serve_http1(self, stream: Any, raw: trio.SocketStream, reader: Reader, facts: Mapping[str, Any]) -> None:
         while (message := await reader.head()) is not None:
             answer = self._choose(*message.start.split(" ")[:2]) if message.whole else _OK
-            if not answer.early:
+            if message.whole and answer.early:
+                await self._answer_http1(stream, message, answer)
+            if answer.then == "keep" or not answer.early:
                 await reader.body(message)
             self._remember(facts, request=message.start, headers=message.headers, message=message)
             if not message.whole:
                 return
-            await self._answer_http1(stream, message, answer)
+            if not answer.early:
+                await self._answer_http1(stream, message, answer)
             if answer.then != "keep":
                 await self._end(raw, answer.then)
                 return
@@ -264,8 +269,3 @@ async def _send_pieces(stream: Any, pieces: list[Any]) -> None:
 
 def _framed(headers: Any) -> bool:
     return any(name.lower() in ("content-length", "transfer-encoding") for name, _ in headers)
-
-
-def _unique(seen: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    plain = [{key: value for key, value in one.items() if key != "connection"} for one in seen]
-    return [one for number, one in enumerate(plain) if one not in plain[:number]]
