@@ -1,0 +1,76 @@
+# Two commands to start with: `make run` (the tutorial's front proxy, for real, on loopback) and `make test`.
+# All targets but the first installation work without a network.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+CONFIG ?=
+
+.PHONY: run google test check fmt fmt-check lint type floors validate cov bench fuzz parity parity-record build clean help
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+$(VENV)/.run: pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("trio_envoy needs Python 3.11 or newer, and %s is %d.%d: set PYTHON=/path/to/a/newer/python." % (sys.executable, v[0], v[1]))'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.run
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	@touch $@
+
+$(VENV)/.lint: $(VENV)/.test
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lint]'
+	@touch $@
+
+$(VENV)/.oracle: $(VENV)/.test
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[oracle]'
+	@touch $@
+
+run: $(VENV)/.run  ## the tutorial's front proxy on 8000, its admin page on 8001; CONFIG=file runs a file of yours
+	@if [ -n "$(CONFIG)" ]; then exec $(BIN)/trio-envoy -c "$(CONFIG)"; else exec $(BIN)/python -m trio_envoy.demo; fi
+
+google: $(VENV)/.run  ## the tutorial's Google proxy on 10000, its admin page on 9901 (needs the internet)
+	@exec $(BIN)/trio-envoy -c sample_configs/google_com_proxy.v2.yaml
+
+test: $(VENV)/.test  ## the whole test suite; needs neither a network nor Envoy
+	@$(BIN)/python -m pytest -q -n 2 $(PYTEST)
+
+check: fmt-check lint type test  ## all that must hold before a change lands
+
+fmt: $(VENV)/.lint  ## format the code
+	@$(BIN)/ruff format trio_envoy tests
+	@$(BIN)/ruff check --fix trio_envoy tests
+
+fmt-check: $(VENV)/.lint
+	@$(BIN)/ruff format --check trio_envoy tests
+
+lint: $(VENV)/.lint  ## ruff
+	@$(BIN)/ruff check trio_envoy tests
+
+type: $(VENV)/.lint  ## mypy --strict
+	@$(BIN)/mypy
+
+validate: $(VENV)/.run  ## every sample through --mode validate
+	@set -e; for file in sample_configs/*.yaml sample_configs/*/*-envoy*.yaml; do $(BIN)/trio-envoy -c $$file --mode validate -l error; done
+
+cov: $(VENV)/.test  ## branch coverage
+	@$(BIN)/python -m coverage run -m pytest -q && $(BIN)/python -m coverage report --skip-covered
+
+parity: $(VENV)/.oracle  ## all parity cases live: the real Envoy beside ours
+	@$(BIN)/python -m tests.parity.live $(CASES)
+
+parity-record: $(VENV)/.oracle  ## record the real Envoy's answers
+	@$(BIN)/python -m tests.parity.record $(CASES)
+
+bench: $(VENV)/.oracle  ## cost per request beside the real Envoy; writes docs/benchmarks.md (needs wrk, h2load, nginx)
+	@$(BIN)/python -m tests.bench
+
+build: $(VENV)/.lint  ## wheel and sdist
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check build
+	@$(BIN)/python -m build
+
+clean:  ## remove what was built
+	@rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
