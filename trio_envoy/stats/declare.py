@@ -21,7 +21,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping
 from operator import attrgetter
-from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, TypeAlias, get_args, get_type_hints
+from typing import Annotated, Any, ClassVar, Final, NamedTuple, TypeAlias, get_args, get_type_hints
 
 from trio_envoy.stats.histogram import Histogram
 
@@ -151,6 +151,3 @@ class StatsBlock(metaclass=_Declaration):
         for attribute, _, kind in type(self).stats:
             value = Histogram(recording) if kind is Kind.HISTOGRAM else self._initial[kind]
             setattr(self, attribute, value)
-
-
-Numeric: TypeAlias = Literal[Kind.COUNTER, Kind.GAUGE, Kind.HIDDEN_GAUGE]
