@@ -207,7 +207,7 @@ class HcmConnection:
             stats.downstream_rq_timeout += 1
         elif cause is Cause.MAX_STREAM_DURATION:
             stats.downstream_rq_max_duration_reached += 1
-        reply = stream.timeout_reply or _TIMEOUTS.get(cause)
+        reply = stream.timeout_reply if cause is Cause.ROUTE_TIMEOUT else _TIMEOUTS.get(cause)
         if reply is None:
             self._abort(stream, 0, "downstream_local_disconnect")
             return

@@ -17,6 +17,17 @@ from trio_envoy.http.message import LocalReply, Response
 _TEXT_PLAIN: Final = b"text/plain"
 
 
+def finalize_response(stream: HttpStream, headers: Headers) -> None:
+    """What the route adds to every response, from upstream or made here (Envoy's finalizeResponseHeaders)."""
+    route = stream.route
+    if route is None:
+        return
+    if route.response_headers is not None:
+        route.response_headers.apply(headers, stream)
+    if route.virtual_host.include_attempt_count_in_response and stream.info.upstream_attempts:
+        headers.set(b"x-envoy-attempt-count", b"%d" % stream.info.upstream_attempts)
+
+
 def to_response(stream: HttpStream, reply: LocalReply) -> Response:
     """The response that this reply is for this stream; flags, details and body go into stream.info."""
     info = stream.info
@@ -24,9 +35,7 @@ def to_response(stream: HttpStream, reply: LocalReply) -> Response:
     info.details = reply.details
     info.local_reply_body = reply.text
     headers = Headers(reply.headers)
-    route = stream.route
-    if route is not None:
-        route.finalize_response(headers, stream)
+    finalize_response(stream, headers)
     if reply.close:
         stream.codec.close_after()
     if grpc.is_grpc(stream.request.headers.first.get(b"content-type")):

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import attrs
+
 from trio_envoy import registry
 from trio_envoy.accesslog.log import AccessLog
 from trio_envoy.config.hcm import HttpConnectionManager as Config
@@ -90,7 +92,7 @@ class HttpConnectionManager:
     def _chain(self) -> HttpFilterChain:
         slots: list[Slot] = []
         terminal: TerminalFilter | None = None
-        context = self.context
+        context = attrs.evolve(self.context, stat_prefix=self.config.stat_prefix)
         filters = self.config.http_filters
         seen: set[str] = set()
         for position, entry in enumerate(filters):

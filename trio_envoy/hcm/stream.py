@@ -30,7 +30,7 @@ class HttpStream:
         response: set before encoders run.
         local: a filter's own per-request state, keyed by the filter itself.
         on_complete: called, in order, when all is over; never block, never raise.
-        timeout_reply: what to answer when a deadline cut the exchange; set by whoever armed it and saw it fire.
+        timeout_reply: what to answer when ROUTE_TIMEOUT cuts the exchange; set by the router, who arms it.
     """
 
     request: Request

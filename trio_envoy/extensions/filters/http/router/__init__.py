@@ -1,0 +1,129 @@
+"""envoy.filters.http.router: the terminal HTTP filter: answer from the route, or from a cluster.
+
+Config: envoy.extensions.filters.http.router.v3.Router; docs: configuration/http/http_filters/router_filter.
+One Exchange (exchange.py) carries a request through its attempts.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+import attrs
+
+from trio_envoy.extensions.filters.http.router import replies, timing
+from trio_envoy.extensions.filters.http.router.exchange import Exchange
+from trio_envoy.hcm.context import FilterContext
+from trio_envoy.hcm.filter import TerminalFilter
+from trio_envoy.hcm.stats import RouterStats
+from trio_envoy.hcm.stream import HttpStream
+from trio_envoy.http.message import LocalReply, Response
+from trio_envoy.registry import Category, register
+from trio_envoy.routing.entry import Action, DirectResponseAction, ForwardAction, RedirectAction
+
+# Headers by which an internal client steers the router; the HCM has taken them from all others.
+_CONTROLS: Final = frozenset(
+    {
+        b"x-envoy-upstream-rq-timeout-ms",
+        b"x-envoy-upstream-rq-per-try-timeout-ms",
+        b"x-envoy-upstream-rq-timeout-alt-response",
+        b"x-envoy-expected-rq-timeout-ms",
+        b"x-envoy-retry-on",
+        b"x-envoy-retry-grpc-on",
+        b"x-envoy-max-retries",
+        b"x-envoy-retriable-status-codes",
+        b"x-envoy-retriable-header-names",
+    }
+)
+
+
+@attrs.frozen(kw_only=True)
+class Router:
+    """The router's own settings.
+
+    Attributes:
+        dynamic_stats: count responses by status for the cluster; None is True.
+        suppress_envoy_headers: send no x-envoy-* headers of the router's, up or down.
+        respect_expected_rq_timeout: x-envoy-expected-rq-timeout-ms of the request is the timeout.
+    """
+
+    __proto__: ClassVar[str] = "envoy.extensions.filters.http.router.v3.Router"
+
+    dynamic_stats: bool | None = None
+    suppress_envoy_headers: bool = False
+    respect_expected_rq_timeout: bool = False
+
+
+class RouterFilter(TerminalFilter):
+    """The router of one HCM.
+
+    Attributes:
+        stats: what is counted per request.
+        random: for back-off.
+        buffer_limit: bytes of a request body kept for a retry when the route says nothing.
+        count_codes, tell: the settings dynamic_stats and not suppress_envoy_headers.
+    """
+
+    def __init__(self, config: Router, context: FilterContext) -> None:
+        self._clusters = context.clusters
+        self.stats = context.scope.scope(f"http.{context.stat_prefix}.").block(RouterStats)
+        self.random = context.services.random
+        self.buffer_limit = context.buffer_limit_bytes
+        self.count_codes = config.dynamic_stats is not False
+        self.tell = not config.suppress_envoy_headers
+        self._respect_expected = config.respect_expected_rq_timeout
+        self._timings: dict[ForwardAction, timing.Timing] = {}
+
+    async def answer(self, stream: HttpStream) -> Response | LocalReply:
+        route = stream.route
+        if route is None:
+            self.stats.no_route += 1
+            return replies.NO_ROUTE
+        action = route.action
+        if not isinstance(action, ForwardAction):
+            return self._without_upstream(stream, action)
+        cluster = self._clusters.get(action.cluster)
+        if cluster is None:
+            self.stats.no_cluster += 1
+            return replies.no_cluster(action.not_found_status)
+        self.stats.rq_total += 1
+        stream.info.upstream_cluster = cluster.name
+        if cluster.in_maintenance():
+            cluster.stats.upstream_rq_maintenance_mode += 1
+            cluster.charge_response(None, 503, internal=stream.info.internal)
+            return replies.MAINTENANCE
+        return await Exchange(self, stream, route, action, cluster).run()
+
+    def timing(self, action: ForwardAction) -> timing.Timing:
+        """The timeouts of a route, computed once."""
+        found = self._timings.get(action)
+        if found is None:
+            found = self._timings[action] = timing.of_action(action)
+        return found
+
+    def steered(self, stream: HttpStream, default: timing.Timing) -> timing.Timing | None:
+        """The timeouts that the client's control headers ask for; None when it sent none of them."""
+        headers = stream.request.headers
+        if _CONTROLS.isdisjoint(headers.first):
+            return None
+        return timing.with_headers(default, headers, respect_expected=self._respect_expected)
+
+    def _without_upstream(self, stream: HttpStream, action: Action) -> LocalReply:
+        request = stream.request
+        headers: tuple[tuple[bytes, bytes], ...] = ()
+        if isinstance(action, RedirectAction):
+            self.stats.rq_redirect += 1
+            if action.rewrite is not None:
+                action.rewrite(request, False)
+            headers = ((b"location", action.location(request)),)
+            return LocalReply(action.status, details="direct_response", headers=headers)
+        assert isinstance(action, DirectResponseAction), "the third kind of action"
+        self.stats.rq_direct_response += 1
+        if action.location is not None:
+            headers = ((b"location", action.location(request)),)
+        return LocalReply(action.status, action.body, details="direct_response", headers=headers)
+
+
+@register(Category.HTTP_FILTER, "envoy.filters.http.router", config=Router)
+def make(config: Router, context: FilterContext) -> RouterFilter:
+    """Build the router from its config."""
+    return RouterFilter(config, context)
