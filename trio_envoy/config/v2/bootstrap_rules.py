@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from trio_envoy.config import schema
-from trio_envoy.config.v2.walk import FINISH, At, Era, Node, rule
+from trio_envoy.config.v2.run import At
+from trio_envoy.config.v2.walk import FINISH, Era, Node, rule
 
 _SAN_TYPES = ("DNS", "URI", "IP_ADDRESS", "EMAIL")
 
@@ -86,7 +87,7 @@ def api_version(node: Node, name: str, value: Any) -> None:
         node.put(key, "V3", path)
         node.run.change(path, "V2 becomes V3: the management server is asked for v3 resources")
     else:
-        node.run.wants_v2 = True
+        node.run.depends()
         node.keep(key, value)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from trio_envoy.config import schema
-from trio_envoy.config.v2.walk import FINISH, At, Era, Node, is_true, listed, rule, upgrade_any, upgrade_message
+from trio_envoy.config.v2.run import At, is_true, listed
+from trio_envoy.config.v2.walk import FINISH, Era, Node, rule, upgrade_any, upgrade_message
 from trio_envoy.errors import Path
 
 ADDRESS = "envoy.config.core.v3.Address"
@@ -138,7 +139,7 @@ def _outlier_detection(node: Node) -> None:
     if node.get("always_eject_one_host") is not None or node.get("max_ejection_percent") == 0:
         return
     if node.era is not Era.V2 and not node.run.is_v2:
-        node.run.wants_v2 = True
+        node.run.depends()
         return
     node.put("always_eject_one_host", True, node.path)
     node.run.change(node.path, "always_eject_one_host: true is written: up to 1.17 Envoy did so", v2=False)

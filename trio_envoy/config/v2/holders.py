@@ -12,18 +12,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from trio_envoy.config import aliases, schema
-from trio_envoy.config.v2.walk import (
-    HOLDERS,
-    MAPS,
-    REPLACED,
-    At,
-    Era,
-    Node,
-    each_item,
-    rule,
-    upgrade_any,
-    upgrade_message,
-)
+from trio_envoy.config.v2.run import At
+from trio_envoy.config.v2.walk import HOLDERS, MAPS, REPLACED, Era, Node, each_item, rule, upgrade_any, upgrade_message
 from trio_envoy.errors import Path
 
 GZIP: Final = "envoy.filters.http.gzip"

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from trio_envoy.config import schema
-from trio_envoy.config.v2.walk import REPLACED, At, Era, Node, Run, rule, upgrade_message
+from trio_envoy.config.v2.run import At, Run
+from trio_envoy.config.v2.walk import REPLACED, Era, Node, rule, upgrade_message
 from trio_envoy.errors import Path
 
 _HCM = "config.filter.network.http_connection_manager.v2.HttpConnectionManager"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from trio_envoy.config.v2.walk import At, Node, Run, listed, rule, upgrade_message
+from trio_envoy.config.v2.run import At, Run, listed
+from trio_envoy.config.v2.walk import Node, rule, upgrade_message
 from trio_envoy.errors import Path
 
 _FILTER_CHAIN = "envoy.config.listener.v3.FilterChain"

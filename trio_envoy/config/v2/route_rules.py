@@ -6,7 +6,8 @@ from typing import Any
 
 import re2
 
-from trio_envoy.config.v2.walk import At, Era, Node, Run, is_true, listed, rule
+from trio_envoy.config.v2.run import At, Run, is_true, listed
+from trio_envoy.config.v2.walk import Era, Node, rule
 from trio_envoy.errors import Path
 
 
@@ -27,7 +28,7 @@ def host_rewrite(node: Node, name: str, value: Any) -> None:
     """`host_rewrite` -> host_rewrite_literal. v3 has a host_rewrite too, which is a format string."""
     path = node.at(name)
     if node.era is not Era.V2 and not node.run.is_v2:
-        node.run.wants_v2 = True
+        node.run.depends()
         node.keep(node.key(name), value)
         return
     node.put("host_rewrite_literal" if node.key(name) == name else "hostRewriteLiteral", value, path)

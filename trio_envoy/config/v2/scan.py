@@ -8,7 +8,7 @@ can stand in the untyped part: the bootstrap, its clusters, its listeners withou
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from trio_envoy.config import aliases, schema
@@ -35,33 +35,18 @@ _SUSPECT: Final = _spellings(
 )
 """Keys that call for the walk by themselves."""
 
-_CLOSER: Final = _spellings(
-    "@type",
-    "http_health_check",
-    "lb_policy",
-    "load_balancing_policy",
-    "name",
-    "provider_name",
-    "source_type",
-    "typed_per_filter_config",
-)
-"""Keys whose value tells."""
-
 _SUSPECT_HEALTH_CHECK: Final = _spellings("service_name", "use_http2")
 _LB_POLICY: Final = _spellings("typed_extension_config")
 _HOLD_REGEX: Final = _spellings("safe_regex", "safe_regex_match", "pattern", "tag_name")
 """In v3 `regex` stands below one of the first three (RegexMatcher) or beside the last (TagSpecifier)."""
 
 
+_CONTAINERS: Final = (dict, list)
+
+
 @functools.cache
 def _names() -> frozenset[str]:
     return aliases.known_names()
-
-
-@functools.cache
-def _type_is_v2(url: str) -> bool:
-    fqn = url.rpartition("/")[2]
-    return fqn in TYPED_STRUCTS or is_v2(fqn)
 
 
 def may_be_v2(tree: Any) -> bool:
@@ -70,56 +55,87 @@ def may_be_v2(tree: Any) -> bool:
         return False
     if tree.get("runtime") is not None:  # Bootstrap.runtime; elsewhere v3 has fields of that name
         return True
-    waiting: list[dict[str, Any] | list[Any]] = [tree]
+    waiting: list[Any] = [tree]
     while waiting:
         node = waiting.pop()
         if isinstance(node, list):
             for each in node:
-                if isinstance(each, dict | list):
+                if isinstance(each, _CONTAINERS):
                     waiting.append(each)
                     if "regex" in each and _HOLD_REGEX.isdisjoint(each):
                         return True
             continue
-        if not _SUSPECT.isdisjoint(node) or (not _CLOSER.isdisjoint(node) and _looks_v2(node)):
-            return True
         for key, value in node.items():
-            if isinstance(value, dict | list):
+            if key in _TELLING and _TELLING[key](node, value):
+                return True
+            if isinstance(value, _CONTAINERS):
                 waiting.append(value)
                 if "regex" in value and key not in _HOLD_REGEX:
                     return True
     return False
 
 
-def _looks_v2(node: Mapping[str, Any]) -> bool:
-    """A closer look at a dict with one of the keys whose value tells."""
-    url = node.get("@type")
-    if isinstance(url, str) and _type_is_v2(url):
-        return True
-    name = _value(node, "name", "provider_name")
-    if isinstance(name, str) and name in _names() and not _is_typed(_value(node, "typed_config")):
-        return True
-    check = _value(node, "http_health_check")
-    if isinstance(check, dict) and not _SUSPECT_HEALTH_CHECK.isdisjoint(check):
-        return True
-    if str(_value(node, "lb_policy")).upper() in ("ORIGINAL_DST_LB", "4"):
-        return True
-    if str(_value(node, "source_type")).upper() == "LOCAL":
-        return True
-    balancing = _value(node, "load_balancing_policy")
-    policies = balancing.get("policies") if isinstance(balancing, dict) else None
-    if any(isinstance(each, dict) and _LB_POLICY.isdisjoint(each) for each in policies or ()):
-        return True
-    overrides = _value(node, "typed_per_filter_config")
-    return isinstance(overrides, dict) and not all(_is_typed(each) for each in overrides.values())
-
-
-def _value(node: Mapping[str, Any], *names: str) -> Any:
-    for name in names:
-        for spelling in (name, schema.camel(name)):
-            if spelling in node:
-                return node[spelling]
-    return None
+def _value(node: Mapping[str, Any], name: str) -> Any:
+    return node[name] if name in node else node.get(schema.camel(name))
 
 
 def _is_typed(config: Any) -> bool:
     return isinstance(config, dict) and "@type" in config
+
+
+# --- keys that tell: (the dict, the key's value) -> does it call for the walk?
+
+
+def _always(node: Mapping[str, Any], value: Any) -> bool:
+    return True
+
+
+@functools.cache
+def _type_is_v2(url: str) -> bool:
+    fqn = url.rpartition("/")[2]
+    return fqn in TYPED_STRUCTS or is_v2(fqn)
+
+
+def _type(node: Mapping[str, Any], value: Any) -> bool:
+    return isinstance(value, str) and _type_is_v2(value)
+
+
+def _bare_name(node: Mapping[str, Any], value: Any) -> bool:
+    return isinstance(value, str) and value in _names() and not _is_typed(_value(node, "typed_config"))
+
+
+def _health_check(node: Mapping[str, Any], value: Any) -> bool:
+    return isinstance(value, dict) and not _SUSPECT_HEALTH_CHECK.isdisjoint(value)
+
+
+def _lb_policy(node: Mapping[str, Any], value: Any) -> bool:
+    return value in ("ORIGINAL_DST_LB", "4", 4) or str(value).upper() == "ORIGINAL_DST_LB"
+
+
+def _source_type(node: Mapping[str, Any], value: Any) -> bool:
+    return str(value).upper() == "LOCAL"
+
+
+def _lb_extensions(node: Mapping[str, Any], value: Any) -> bool:
+    policies = value.get("policies") if isinstance(value, dict) else None
+    return any(isinstance(each, dict) and _LB_POLICY.isdisjoint(each) for each in policies or ())
+
+
+def _overrides(node: Mapping[str, Any], value: Any) -> bool:
+    return isinstance(value, dict) and not all(_is_typed(each) for each in value.values())
+
+
+_TELLING: Final[dict[str, Callable[[Mapping[str, Any], Any], bool]]] = dict.fromkeys(_SUSPECT, _always) | {
+    spelling: check
+    for name, check in (
+        ("@type", _type),
+        ("http_health_check", _health_check),
+        ("lb_policy", _lb_policy),
+        ("load_balancing_policy", _lb_extensions),
+        ("name", _bare_name),
+        ("provider_name", _bare_name),
+        ("source_type", _source_type),
+        ("typed_per_filter_config", _overrides),
+    )
+    for spelling in _spellings(name)
+}

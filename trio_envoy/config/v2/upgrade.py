@@ -14,8 +14,9 @@ from trio_envoy.config.v2 import holders as _holders  # noqa: F401
 from trio_envoy.config.v2 import http_rules as _http_rules  # noqa: F401
 from trio_envoy.config.v2 import listener_rules as _listener_rules  # noqa: F401
 from trio_envoy.config.v2 import route_rules as _route_rules  # noqa: F401
+from trio_envoy.config.v2.run import Change, IsV2, Run
 from trio_envoy.config.v2.scan import may_be_v2
-from trio_envoy.config.v2.walk import Change, Era, Run, upgrade_message
+from trio_envoy.config.v2.walk import Era, upgrade_message
 from trio_envoy.errors import Fault, Path
 
 BOOTSTRAP: Final = "envoy.config.bootstrap.v3.Bootstrap"
@@ -69,12 +70,13 @@ def upgrade(tree: Any, fqn: str = BOOTSTRAP) -> UpgradeResult:
     """
     if not may_be_v2(tree):
         return UpgradeResult(tree)
-    run, new = _walk(tree, fqn, is_v2=False)
-    if run.found_v2 and run.wants_v2:
-        run, new = _walk(tree, fqn, is_v2=True)
-    return UpgradeResult(new, tuple(run.changes), tuple(run.faults), run.moved, run)
+    try:
+        return _walk(tree, fqn, is_v2=False)
+    except IsV2:
+        return _walk(tree, fqn, is_v2=True)
 
 
-def _walk(tree: Any, fqn: str, *, is_v2: bool) -> tuple[Run, Any]:
+def _walk(tree: Any, fqn: str, *, is_v2: bool) -> UpgradeResult:
     run = Run(is_v2=is_v2)
-    return run, upgrade_message(run, tree, (), fqn, Era.EITHER, None)
+    new = upgrade_message(run, tree, (), fqn, Era.EITHER, None)
+    return UpgradeResult(new, tuple(run.changes), tuple(run.faults), run.moved, run)

@@ -14,13 +14,13 @@ Rules:
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final, NamedTuple
-
-import attrs
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from trio_envoy.config import schema
-from trio_envoy.errors import Fault, Path
+from trio_envoy.config.v2.run import At, Run, listed
+from trio_envoy.errors import Path
 
 ANY: Final = "google.protobuf.Any"
 TYPED_STRUCTS: Final = ("udpa.type.v1.TypedStruct", "xds.type.v3.TypedStruct")
@@ -32,81 +32,6 @@ class Era(enum.Enum):
     V3 = "below a v3 @type: v3 names only, as in every Envoy"
     EITHER = "the untyped top of a document: v2 names first, then v3 names"
     V2 = "below a v2 @type or in an untyped `config`: as EITHER, and known to be v2"
-
-
-@attrs.frozen
-class Change:
-    """One change that the upgrade made.
-
-    Attributes:
-        path: where, in the original document.
-        text: what, for people.
-    """
-
-    path: Path
-    text: str
-
-
-class At(NamedTuple):
-    """In a new value: a part that is ready, and where in the original document it stood."""
-
-    value: Any
-    path: Path
-
-
-class Run:
-    """One upgrade under way: what it has found so far.
-
-    Attributes:
-        is_v2: an earlier pass has found that the document is v2: what v2 files meant by saying nothing is written.
-        found_v2: something that only v2 has was seen.
-        wants_v2: something was seen that would be written differently if `is_v2`.
-    """
-
-    def __init__(self, *, is_v2: bool) -> None:
-        self.is_v2 = is_v2
-        self.found_v2 = False
-        self.wants_v2 = False
-        self.changes: list[Change] = []
-        self.faults: list[Fault] = []
-        self.moved: dict[tuple[int, str | int], Path] = {}
-        self._made: dict[int, Any] = {}  # containers by id: kept alive, so that no id in `moved` is given twice
-
-    def change(self, path: Path, text: str, *, v2: bool = True) -> None:
-        """Note a change; `v2` if what was found is proof that the document is v2."""
-        self.changes.append(Change(path, text))
-        self.found_v2 |= v2
-
-    def fault(self, path: Path, text: str) -> None:
-        """Note what can't be upgraded."""
-        self.faults.append(Fault(text, path))
-
-    def own(self, container: Any) -> Any:
-        """A container that may be written to: the same if this run made it, else a copy."""
-        if id(container) in self._made:
-            return container
-        copy = dict(container) if isinstance(container, dict) else list(container)
-        self._made[id(copy)] = copy
-        return copy
-
-    def set(self, container: Any, key: str | int, value: Any, path: Path) -> None:
-        """Set an item of a container that this run made, and note where its value stood."""
-        if isinstance(container, list) and key == len(container):
-            container.append(value)
-        else:
-            container[key] = value
-        self.moved[id(container), key] = path
-
-    def place(self, value: Any, path: Path) -> Any:
-        """A new value written down as a literal: its own parts are told at `path`, those in `At` where they stood."""
-        if isinstance(value, At):
-            return value.value
-        if not isinstance(value, dict | list):
-            return value
-        placed: Any = self.own({}) if isinstance(value, dict) else self.own([])
-        for key, each in value.items() if isinstance(value, dict) else enumerate(value):
-            self.set(placed, key, self.place(each, path), each.path if isinstance(each, At) else path)
-        return placed
 
 
 class Node:
@@ -124,7 +49,7 @@ class Node:
         self.parent = parent
         self.new: dict[str, Any] = run.own({})
         self.changed = False
-        self._taken: set[str] = set()
+        self.taken: set[str] = set()
         self.actions: dict[str, Callable[[], None]] = {}  # by old key: done when the walk comes to it
         self.last: list[Callable[[], None]] = []  # done after all fields
         self._ready: dict[str, Any] = {}  # old keys whose new value is made already; they keep their place
@@ -149,13 +74,9 @@ class Node:
     def take(self, name: str) -> Any:
         """The same, and the walk doesn't come to this field any more."""
         key = self.key(name)
-        self._taken.add(key)
+        self.taken.add(key)
         self.changed |= key in self.old
         return self.old.get(key)
-
-    def take_ready(self, key: str) -> Any:
-        """The new value of an old key, if a rule has made it before the walk came to it."""
-        return self._ready.pop(key, None) if self._ready else None
 
     def strings(self, name: str) -> list[At]:
         """Take a repeated field of scalars: its values, each with its place; a single value counts as a list of one."""
@@ -210,7 +131,7 @@ class Node:
             base = self.new[key]
         elif key in self._ready:
             base = self._ready[key]
-        elif self.old.get(key) is not None and key not in self._taken:
+        elif self.old.get(key) is not None and key not in self.taken:
             base = self.upgraded(name, self.old[key], path)
         else:
             return key, self.run.own(empty)
@@ -221,8 +142,9 @@ class Node:
     def _settle(self, key: str, name: str, base: Any, path: Path) -> None:
         if key in self.new:
             self.new[key] = base
-        elif self.old.get(key) is not None and key not in self._taken:
+        elif self.old.get(key) is not None and key not in self.taken:
             self._ready[key] = base
+            self.actions[key] = lambda: self.keep(key, self._ready.pop(key))
         else:
             self.put(name, At(base, path), path)
         self.changed = True
@@ -240,20 +162,15 @@ class Node:
         """Note what can't be upgraded at a field."""
         self.run.fault(self.at(name), text)
 
-    def remaining(self) -> Iterator[tuple[str, Any]]:
-        """The old fields in order, without those taken meanwhile."""
-        for key, value in self.old.items():
-            if key not in self._taken:
-                yield key, value
-
 
 Rule = Callable[[Node, str, Any], None]
 """(node, v2 field name, value): puts what the field has become."""
 Replacement = Callable[[Run, Mapping[str, Any], Path, Node | None], dict[str, Any]]
 """(run, an Any's or Struct's fields, where, the node around it): the typed config that it has become."""
 
-RULES: Final[dict[tuple[str, str], Rule]] = {}
-"""(v2 message, v2 field) -> rule; also for names that only drafts of v2 had."""
+RULES: Final[dict[str, dict[str, Rule]]] = {}
+"""v2 message -> v2 field -> rule; also for names that only drafts of v2 had."""
+_NO_RULES: Final[Mapping[str, Rule]] = {}
 FINISH: Final[dict[str, Callable[[Node], None]]] = {}
 """v3 message -> what is to be done when all its fields are through; not below a v3 @type."""
 REPLACED: Final[dict[str, Replacement]] = {}
@@ -268,25 +185,10 @@ def rule(message: str, *names: str) -> Callable[[Rule], Rule]:
     """Register the rule for these fields of a v2 message; the package prefix "envoy." is left out."""
 
     def register(function: Rule) -> Rule:
-        for name in names:
-            RULES[f"envoy.{message}", name] = function
+        RULES.setdefault(f"envoy.{message}", {}).update(dict.fromkeys(names, function))
         return function
 
     return register
-
-
-def listed(value: Any, path: Path) -> Iterator[tuple[Any, Path]]:
-    """The items of a repeated field, each with its place; one that isn't a list counts as a list of one."""
-    if isinstance(value, list):
-        for index, each in enumerate(value):
-            yield each, (*path, index)
-    elif value is not None:
-        yield value, path
-
-
-def is_true(value: Any) -> bool:
-    """A bool as the loader takes it: also as a string."""
-    return value is True or (isinstance(value, str) and value.lower() == "true")
 
 
 def upgrade_message(run: Run, old: Any, path: Path, fqn: str, era: Era, parent: Node | None, type_url: str = "") -> Any:
@@ -313,11 +215,14 @@ def upgrade_message(run: Run, old: Any, path: Path, fqn: str, era: Era, parent: 
     holder = HOLDERS.get(fqn)
     if holder is not None:
         holder(node)
-    for key, value in node.remaining():
-        if key != "@type":
+    new, taken, actions, passing = node.new, node.taken, node.actions, _passing(fqn, era is not Era.V3)
+    for key, value in old.items():
+        if key in taken or (type_url and key == "@type"):
+            continue
+        if key in passing and key not in actions:
+            new[key] = value
+        else:
             _field(node, key, value)
-        elif not type_url:
-            node.keep(key, value)
     for action in node.last:
         action()
     if era is not Era.V3 and fqn in FINISH:
@@ -327,22 +232,19 @@ def upgrade_message(run: Run, old: Any, path: Path, fqn: str, era: Era, parent: 
 
 def _field(node: Node, key: str, value: Any) -> None:
     """Upgrade one field of a message."""
-    v2, ready = node.v2, node.take_ready(key)
-    if ready is not None:
-        node.keep(key, ready)
-        return
     if key in node.actions:
         node.actions.pop(key)()
         return
     old = None
-    if v2 is not None:
-        old = v2.fields.get(key)
-        found = RULES.get((v2.fqn, old.name if old is not None else key))
+    if node.v2 is not None:
+        old = node.v2.fields.get(key)
+        name = old.name if old is not None else key
+        found = RULES.get(node.v2.fqn, _NO_RULES).get(name)
         if found is not None:
             if value is None:  # null is "not set"
                 node.take(key)
             else:
-                found(node, old.name if old is not None else key, value)
+                found(node, name, value)
             return
     new = node.v3.by_number.get(old.number) if old is not None else node.v3.fields.get(key)
     if new is None or value is None:
@@ -369,12 +271,12 @@ def upgrade_value(run: Run, field: schema.Field, old: schema.Field | None, value
         node: the message that it is a field of.
     """
     if field.kind == "message":
+        if _is_inert(field.type_name, node.era is not Era.V3):
+            return value
         if field.type_name == ANY:
 
             def single(each: Any, where: Path) -> Any:
                 return upgrade_any(run, each, where, node.era, node)
-        elif field.type_name.startswith("google.protobuf."):
-            return value
         else:
 
             def single(each: Any, where: Path) -> Any:
@@ -388,6 +290,66 @@ def upgrade_value(run: Run, field: schema.Field, old: schema.Field | None, value
     if field.map_key or isinstance(value, list):
         return each_item(run, value, path, single)
     return single(value, path)
+
+
+@functools.cache
+def _passing(fqn: str, with_v2: bool) -> frozenset[str]:
+    """The spellings of the fields of a v3 message that pass as they are, whatever they hold."""
+    message = schema.message(fqn)
+    assert message is not None, "the walk is in it"
+    v2 = schema.message(message.previous_message_type) if with_v2 else None
+    rules = RULES.get(v2.fqn, _NO_RULES) if v2 is not None else _NO_RULES
+    passing = {"@type"}
+    for field in message.by_number.values():
+        old = v2.fields.get(field.name) if v2 is not None else None
+        if field.name in rules or field.name in MAPS or (old is not None and not _is_same(old, field)):
+            continue
+        if field.kind != "message" or _is_inert(field.type_name, with_v2):
+            passing |= {field.name, field.json_name}
+    return frozenset(passing)
+
+
+@functools.cache
+def _is_inert(fqn: str, with_v2: bool) -> bool:
+    """Whether nothing in a message of that v3 name, however deep, can need an upgrade."""
+    seen, waiting = {fqn}, [fqn]
+    while waiting:
+        name = waiting.pop()
+        if name == ANY or name in HOLDERS:
+            return False
+        message = schema.message(name)
+        if message is None or name.startswith("google.protobuf."):
+            continue
+        if any(field.name in MAPS for field in message.by_number.values()):
+            return False
+        if with_v2 and (name in FINISH or _differs(message)):
+            return False
+        inner = {field.type_name for field in message.by_number.values() if field.kind == "message"}
+        waiting.extend(inner - seen)
+        seen |= inner
+    return True
+
+
+def _differs(message: schema.Message) -> bool:
+    """Whether the v2 form of a message has fields that v3 lacks, or calls otherwise."""
+    v2 = schema.message(message.previous_message_type)
+    if v2 is None:
+        return False
+    return v2.fqn in RULES or any(
+        not _is_same(field, message.by_number.get(field.number)) for field in v2.by_number.values()
+    )
+
+
+def _is_same(old: schema.Field, new: schema.Field | None) -> bool:
+    """Whether what a v2 field says is said alike in v3, as far as the field itself goes."""
+    if new is None or new.name != old.name:
+        return False
+    return old.kind != "enum" or _words(old.type_name) <= _words(new.type_name)
+
+
+def _words(enum_name: str) -> set[str]:
+    found = schema.enum(enum_name)
+    return set(found.values) if found is not None else set()
 
 
 def each_item(run: Run, value: Any, path: Path, single: Callable[[Any, Path], Any]) -> Any:
