@@ -20,6 +20,7 @@ from cattrs.gen import make_dict_structure_fn, override
 
 from trio_envoy.config import durations, schema
 from trio_envoy.config.check import TYPED_STRUCTS
+from trio_envoy.config.findings import BAD
 from trio_envoy.config.route import FilterConfig
 from trio_envoy.config.scalars import WRAPPERS
 
@@ -81,8 +82,10 @@ class ConfigConverter:
             if key not in attributes:
                 self.faults.append(_unsupported(tree, key, message.fqn))
                 continue
+            if value is BAD:
+                continue
             items = value if field.repeated else value.values() if field.map_key else (value,)
-            for item in items if isinstance(value, list | dict) else ():
+            for item in items:
                 self._survey_item(field, item, attributes[key].type)
 
     def _survey_item(self, field: schema.Field, item: Any, annotation: Any) -> None:

@@ -12,7 +12,6 @@ single quotes, bare keys, a comma at the end. One pass over libyaml's events, no
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 from collections.abc import Callable
@@ -22,6 +21,7 @@ import attrs
 import yaml
 from yaml._yaml import CParser
 
+from trio_envoy.config.lenient_json import LenientReader
 from trio_envoy.errors import ConfigErrors, Fault
 
 MAX_DEPTH: Final = 100  # mappings and sequences; protobuf's JsonParseOptions
@@ -38,8 +38,6 @@ _WORDS: Final[dict[str, Any]] = {
 } | {"~": None, "NULL": None}
 
 _INTEGER: Final = re.compile(r"[-+]?(?:0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)")
-_JSON_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
-_JSON_WORDS: Final[dict[str, Any]] = {"true": True, "false": False, "null": None}
 _INT32: Final = range(-(2**31), 2**31)
 _INT64: Final = range(-(2**63), 2**63)
 
@@ -73,7 +71,7 @@ def parse(text: str, source: str, *, is_json: bool = False) -> Document:
     """
     if is_json:
         return _parse_json(text, source)
-    builder = Builder(text, source, plain_scalar)
+    builder = Builder(text, source)
     root = builder.run()
     if root is None or isinstance(root, str | int):
         raise _error("the file has no configuration: a mapping is expected at the top", source, 1, 1)
@@ -90,13 +88,11 @@ class Builder:
     Args:
         text: YAML.
         source: for errors.
-        plain: value of a scalar without quotes.
     """
 
-    def __init__(self, text: str, source: str, plain: Callable[[str], Any]) -> None:
+    def __init__(self, text: str, source: str) -> None:
         self._text = text
         self._source = source
-        self._plain = plain
         self.repeats = False
         self.rest = False
 
@@ -123,7 +119,6 @@ class Builder:
     def _document(self, parser: CParser) -> Any:
         """Build the node that follows, without recursion; `open_` holds the containers around the current one."""
         get_event: Callable[[], Any] = parser.get_event
-        plain = self._plain
         cache: dict[str, Any] = {}
         anchors: dict[str, Any] = {}
         open_: list[tuple[Any, Any, int, str | None]] = []
@@ -148,7 +143,7 @@ class Builder:
                     elif value in cache:
                         value = cache[value]
                     else:
-                        typed = cache[value] = plain(value)
+                        typed = cache[value] = plain_scalar(value)
                         value = typed
                 if event.anchor:
                     anchors[event.anchor] = value
@@ -237,37 +232,29 @@ def _parse_json(text: str, source: str) -> Document:
         root = json.loads(text, strict=False, object_pairs_hook=build, parse_constant=_no_constant)
     except RecursionError:
         raise _error(f"nested more than {MAX_DEPTH} levels deep", source, 1, 1) from None
-    except ValueError as broken:
-        root, repeats = _parse_lenient_json(text, source, broken)
+    except ValueError:
+        reader = LenientReader(text)
+        try:
+            root, repeats = reader.read(), reader.repeats
+        except json.JSONDecodeError as broken:
+            raise _not_json(broken.msg, source, broken.lineno, broken.colno) from None
     if not isinstance(root, dict):
         raise _not_json("an object is expected at the top", source, 1, 1)
+    if "\\u" in text and not _is_text(root):
+        raise _not_json("half of a surrogate pair in a string", source, 1, 1)
     return Document(root, source, text, is_json=True, repeats=repeats)
+
+
+def _is_text(root: Any) -> bool:
+    try:
+        json.dumps(root, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} isn't JSON")
-
-
-def _parse_lenient_json(text: str, source: str, broken: ValueError) -> tuple[Any, bool]:
-    """What protobuf's JSON parser takes beyond JSON is YAML's flow style, so read it as that."""
-    if text.lstrip()[:1] == "{" and not re.search(r"(?m)^\s*#", text):
-        builder = Builder(text, source, _json_scalar)
-        with contextlib.suppress(ConfigErrors, ValueError):
-            root = builder.run()
-            if not builder.rest:
-                return root, builder.repeats
-    if isinstance(broken, json.JSONDecodeError):
-        raise _not_json(broken.msg, source, broken.lineno, broken.colno) from None
-    raise _not_json(str(broken), source, 1, 1) from None
-
-
-def _json_scalar(text: str) -> Any:
-    if text in _JSON_WORDS:
-        return _JSON_WORDS[text]
-    number = _JSON_NUMBER.fullmatch(text)
-    if number is None:
-        raise ValueError(text)
-    return float(text) if number[1] or number[2] else int(text)
 
 
 def _not_json(text: str, source: str, line: int, column: int) -> ConfigErrors:

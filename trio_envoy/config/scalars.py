@@ -1,10 +1,9 @@
 """Readers of scalar fields: from what YAML or JSON gave to the one canonical value of the field's type.
 
 A reader gets (value, at, findings) and gives the canonical value, None for "unset" or BAD for a fault. Canonical are:
-int for integers of any width, float, bool, str, base64 text for bytes, the name of an enum value (its number when the
-enum has no such), `1.500s` for durations. Leniencies are those of protobuf's JSON parser (json/internal/parser.cc) as
-measured on Envoy 1.40.0: numbers and booleans as strings, enum names in any case, {seconds, nanos} for a duration,
-{value} for a wrapper.
+int for integers of any width, float, bool, str, base64 text for bytes, the name of an enum value, `1.500s` for
+durations. Leniencies are those of protobuf's JSON parser (json/internal/parser.cc) as measured on Envoy 1.40.0:
+numbers and booleans as strings, enum names in any case, {seconds, nanos} for a duration, {value} for a wrapper.
 """
 
 from __future__ import annotations
@@ -121,9 +120,11 @@ def enumeration(enum: schema.Enum, rule: Rule | None, *, keep: bool) -> Reader:
         if number == 0 and not keep:
             return None
         name = numbers.get(number)
+        if name is None:
+            return found.fault(at, f"value must be one of the defined enum values {', '.join(values)}, got {number}")
         if name in enum.deprecated:
             found.warn(at, f"Using deprecated value {name} for enum '{short}'. {REMOVED_SOON}")
-        return _ruled(number, number if name is None else name, rule, at, found)
+        return _ruled(number, name, rule, at, found)
 
     return read
 
