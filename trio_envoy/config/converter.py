@@ -144,6 +144,8 @@ class ConfigConverter:
     def _field_hook(self, field: schema.Field, annotation: Any) -> Callable[[Any], Any] | None:
         """How the value of a field is structured, None for one that stays as it is."""
         single = self._value_hook(field, annotation)
+        if field.map_key and field.type_name == "google.protobuf.Any":
+            return self._extensions
         if field.map_key:
             if single is None:
                 return None
@@ -187,6 +189,13 @@ class ConfigConverter:
             self.faults.append(_unknown_extension(node, name))
             return None
         return self._converter.structure(_inside(node), cls)
+
+    def _extensions(self, node: Node) -> dict[str, Any]:
+        """The config objects of a map from name to extension."""
+        for name, each in node.items():
+            if not each:
+                self.faults.append(Complaint(node, name, "'@type' is missing"))
+        return {name: self._extension(each) for name, each in node.items()}
 
     def _class_of(self, name: str) -> type[Any] | None:
         return _BUILT_IN.get(name) or self._resolve(name)

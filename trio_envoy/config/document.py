@@ -37,6 +37,7 @@ _WORDS: Final[dict[str, Any]] = {
     for spelling in ((word, word.capitalize()) if word == "null" else (word, word.upper(), word.capitalize()))
 } | {"~": None, "NULL": None}
 
+_EMPTY_KEYS: Final = frozenset(("", "~"))
 _INTEGER: Final = re.compile(r"[-+]?(?:0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)")
 _INT32: Final = range(-(2**31), 2**31)
 _INT64: Final = range(-(2**63), 2**63)
@@ -93,6 +94,9 @@ class Builder:
     def __init__(self, text: str, source: str) -> None:
         self._text = text
         self._source = source
+        self._next: Callable[[], Any] = _nothing
+        self._anchors: dict[str, Any] = {}
+        self._cache: dict[str, Any] = {}  # what scalars without quotes and tag mean
         self.repeats = False
         self.rest = False
 
@@ -100,10 +104,11 @@ class Builder:
         """The first document, None when there is none."""
         try:
             parser = CParser(self._text)
-            parser.get_event()  # StreamStart
-            if not isinstance(parser.get_event(), yaml.DocumentStartEvent):
+            self._next = parser.get_event
+            self._next()  # StreamStart
+            if not isinstance(self._next(), yaml.DocumentStartEvent):
                 return None
-            root = self._document(parser)
+            root = self._node(self._next(), 0)
             self.rest = not _at_end(parser)
             return root
         except yaml.MarkedYAMLError as broken:
@@ -116,83 +121,66 @@ class Builder:
             line, column = before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
             raise _error(f"not valid YAML: {broken.reason}", self._source, line, column) from None
 
-    def _document(self, parser: CParser) -> Any:
-        """Build the node that follows, without recursion; `open_` holds the containers around the current one."""
-        get_event: Callable[[], Any] = parser.get_event
-        cache: dict[str, Any] = {}
-        anchors: dict[str, Any] = {}
-        open_: list[tuple[Any, Any, int, str | None]] = []
-        node: Any = None  # the container being filled; None at the top
-        key: Any = None  # key that waits for its value; None when a key comes next
-        count = 0  # pairs of the mapping being filled
-        anchor: str | None = None  # of the container being filled
-        while True:
-            event = get_event()
-            kind = event.__class__
-            if kind is yaml.ScalarEvent:
-                value = event.value
-                if key is None and node.__class__ is dict:
-                    key = value if event.style or value not in ("", "~") else "null"
-                    if event.anchor:
-                        anchors[event.anchor] = key
-                    continue
-                tag = event.tag
-                if not event.style if tag is None else tag != "!":
-                    if not value:
-                        value = None if tag is None else ""
-                    elif value in cache:
-                        value = cache[value]
-                    else:
-                        typed = cache[value] = plain_scalar(value)
-                        value = typed
-                if event.anchor:
-                    anchors[event.anchor] = value
-            elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
-                if key is None and node.__class__ is dict:
-                    raise self._complex_key(event.start_mark)
-                if len(open_) == MAX_DEPTH:
-                    raise self._too_deep(event.start_mark)
-                open_.append((node, key, count, anchor))
-                node = {} if kind is yaml.MappingStartEvent else []
-                key, count, anchor = None, 0, event.anchor
-                continue
-            elif kind is yaml.AliasEvent:
-                if event.anchor not in anchors:
-                    raise self._bad_alias(event)
-                value = anchors[event.anchor]
-                if key is None and node.__class__ is dict:
-                    if not isinstance(value, str | int):
-                        raise self._complex_key(event.start_mark)
-                    key = str(value)
-                    continue
-            elif kind is yaml.DocumentEndEvent:
-                return None
-            else:  # the container is complete
-                value = node
-                if kind is yaml.MappingEndEvent and len(value) != count:
-                    self.repeats = True
-                if anchor:
-                    anchors[anchor] = value
-                node, key, count, anchor = open_.pop()
-            if node is None:
-                return value
-            if node.__class__ is dict:
-                node[key] = value
-                key = None
-                count += 1
-            else:
-                node.append(value)
+    def _node(self, event: Any, depth: int) -> Any:
+        """Build the node that the event begins."""
+        kind = event.__class__
+        if kind is yaml.ScalarEvent:
+            value = self._scalar(event)
+        elif kind is yaml.AliasEvent:
+            if event.anchor not in self._anchors:
+                raise self._fault(f"alias {event.anchor!r} has no anchor before it, or stands inside its own", event)
+            return self._anchors[event.anchor]
+        elif depth == MAX_DEPTH:
+            raise self._fault(f"nested more than {MAX_DEPTH} levels deep", event)
+        elif kind is yaml.MappingStartEvent:
+            value = self._mapping(depth + 1)
+        else:
+            value = []
+            while (item := self._next()).__class__ is not yaml.SequenceEndEvent:
+                value.append(self._node(item, depth + 1))
+        if event.anchor:
+            self._anchors[event.anchor] = value
+        return value
 
-    def _complex_key(self, mark: Any) -> ConfigErrors:
-        return _error("a key must be a scalar", self._source, mark.line + 1, mark.column + 1)
+    def _mapping(self, depth: int) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        count = 0
+        while (event := self._next()).__class__ is not yaml.MappingEndEvent:
+            key = event.value if event.__class__ is yaml.ScalarEvent else self._odd_key(event)
+            if key in _EMPTY_KEYS and not event.style:
+                key = "null"
+            if event.anchor:
+                self._anchors[event.anchor] = key
+            found[key] = self._node(self._next(), depth)
+            count += 1
+        if count != len(found):
+            self.repeats = True
+        return found
 
-    def _too_deep(self, mark: Any) -> ConfigErrors:
-        return _error(f"nested more than {MAX_DEPTH} levels deep", self._source, mark.line + 1, mark.column + 1)
+    def _odd_key(self, event: Any) -> str:
+        """A key that isn't a plain or quoted scalar: an alias of one will do."""
+        value = self._anchors.get(str(event.anchor)) if event.__class__ is yaml.AliasEvent else None
+        if not isinstance(value, str | int):
+            raise self._fault("a key must be a scalar", event)
+        return str(value)
 
-    def _bad_alias(self, event: Any) -> ConfigErrors:
-        mark = event.start_mark
-        text = f"alias {event.anchor!r} has no anchor before it (or stands inside its own)"
-        return _error(text, self._source, mark.line + 1, mark.column + 1)
+    def _scalar(self, event: Any) -> Any:
+        value, tag = event.value, event.tag
+        if event.style if tag is None else tag == "!":
+            return value
+        if not value:
+            return None if tag is None else ""
+        if value in self._cache:
+            return self._cache[value]
+        typed = self._cache[value] = plain_scalar(value)
+        return typed
+
+    def _fault(self, text: str, event: Any) -> ConfigErrors:
+        return _error(text, self._source, event.start_mark.line + 1, event.start_mark.column + 1)
+
+
+def _nothing() -> None:
+    """No event: nothing is read yet."""
 
 
 def _at_end(parser: CParser) -> bool:

@@ -12,7 +12,7 @@ import gc
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path as File
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
@@ -23,8 +23,11 @@ from trio_envoy.config.converter import Complaint, ConfigConverter, Resolve
 from trio_envoy.config.findings import Findings
 from trio_envoy.config.locate import Positions
 from trio_envoy.config.merge import merge, origin
-from trio_envoy.config.v2.upgrade import UpgradeResult, upgrade
+from trio_envoy.config.v2.scan import may_be_v2
 from trio_envoy.errors import ConfigError, ConfigErrors, Fault, Path
+
+if TYPE_CHECKING:
+    from trio_envoy.config.v2.upgrade import UpgradeResult
 
 BOOTSTRAP: Final = Bootstrap.__proto__
 YAML_SOURCE: Final = "--config-yaml"
@@ -38,13 +41,18 @@ class _Source:
 
     Attributes:
         document: as read.
-        upgraded: the tree in v3 terms, and where its parts come from.
+        upgraded: the tree in v3 terms, and where its parts come from; None when nothing in it is v2.
         tree: canonical.
     """
 
     document: document.Document
-    upgraded: UpgradeResult
+    upgraded: UpgradeResult | None
     tree: Any = None
+
+    @property
+    def v3(self) -> Any:
+        """The tree before it is checked."""
+        return self.upgraded.tree if self.upgraded else self.document.root
 
     @cached_property
     def positions(self) -> Positions:
@@ -58,7 +66,9 @@ class _Source:
             text: what is wrong.
             original: the path is one of the document itself.
         """
-        path = path if original else self.upgraded.origin(_spelled(self.upgraded.tree, path))
+        if not original:
+            path = _spelled(self.v3, path)
+            path = self.upgraded.origin(path) if self.upgraded else path
         line, column = self.positions.at(path)
         return Fault(text, path, self.document.source, line, column)
 
@@ -122,7 +132,7 @@ class _Loading:
         self._warnings: list[Fault] = []
 
     def run(self, documents: Sequence[document.Document]) -> Loaded:
-        self._sources = [_Source(each, upgrade(each.root, BOOTSTRAP)) for each in documents]
+        self._sources = [_Source(each, _upgrade(each.root)) for each in documents]
         for source in self._sources:
             self._check(source, rules=len(self._sources) == 1)
         tree = self._merged()
@@ -142,6 +152,7 @@ class _Loading:
             tuple(
                 source.fault(change.path, change.text, original=True)
                 for source in self._sources
+                if source.upgraded
                 for change in source.upgraded.changes
             ),
             tuple(self._sources),
@@ -150,8 +161,9 @@ class _Loading:
     def _check(self, source: _Source, *, rules: bool) -> None:
         """Check one document by itself."""
         found = Findings(rules=rules, allow_unknown=self._allow_unknown)
-        source.tree = check(source.upgraded.tree, BOOTSTRAP, found)
-        self._faults += (source.fault(fault.path, fault.text, original=True) for fault in source.upgraded.faults)
+        source.tree = check(source.v3, BOOTSTRAP, found)
+        if source.upgraded:
+            self._faults += (source.fault(fault.path, fault.text, original=True) for fault in source.upgraded.faults)
         self._faults += (source.fault(path, text) for path, text in found.faults)
         self._warnings += (source.fault(path, text) for path, text in found.warnings)
         if source.document.repeats:
@@ -187,6 +199,15 @@ class _Loading:
     def _complain(self, tree: Any, complaints: Sequence[Complaint], into: list[Fault]) -> None:
         """Find where the nodes are that the converter complains of."""
         into += (_place(self._sources, path, each.text) for path, each in _paths_of(tree, complaints))
+
+
+def _upgrade(tree: Any) -> UpgradeResult | None:
+    """The v3 form of a document that is v2; the rules are imported for those alone."""
+    if not may_be_v2(tree):
+        return None
+    from trio_envoy.config.v2.upgrade import upgrade
+
+    return upgrade(tree, BOOTSTRAP)
 
 
 def _read(config_path: str, config_yaml: str) -> list[document.Document]:
