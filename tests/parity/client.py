@@ -185,7 +185,7 @@ class Client:
         shown: dict[str, Any] = {"streams": [_shown_stream(stream, step.show) for stream in opened]}
         if step.fate:
             await trio.sleep(_CLOSE if step.until_close and not connection.reader.ended else _GRACE)
-            shown["connection"] = connection.reader.ended or "kept"
+            shown["connection"] = "closed" if connection.reader.ended else "kept"
         if peer.goaway:
             shown["goaway"] = peer.goaway
         if not step.via:
@@ -240,7 +240,7 @@ class Client:
         connection = self._open[step.watch]
         if connection.peer is not None:
             await trio.sleep(step.within)
-            return {"watched": step.watch, "connection": connection.reader.ended or "kept", "goaway": connection.peer.goaway}
+            return {"watched": step.watch, "connection": "closed" if connection.reader.ended else "kept", "goaway": connection.peer.goaway}
         return {"watched": step.watch, "connection": await connection.fate(step.within)}
 
     async def _set(self, step: steps.SetStep) -> None:

@@ -8,7 +8,6 @@ import h2.config
 import h2.connection
 import h2.events
 import h2.exceptions
-import h2.settings
 import trio
 
 from tests.parity.case import Headers
@@ -63,8 +62,6 @@ class Peer:
                 normalize_inbound_headers=False,
             )
         )
-        if self.client:
-            self._h2.update_settings({h2.settings.SettingCodes.ENABLE_PUSH: 0})
 
     async def begin(self) -> None:
         """Send our preface and settings."""
@@ -99,7 +96,7 @@ class Peer:
             await self.flush()
         for stream in self.streams.values():
             if not stream.over.is_set():
-                stream.reset = stream.reset or f"connection {self.reader.ended or 'broken'}"
+                stream.reset = stream.reset or "connection closed"  # FIN or RST: a race
             stream.head.set()
             stream.over.set()
         async with self._window:

@@ -134,7 +134,8 @@ class Upstream:
 
     async def _serve_http1(self, stream: Any, raw: trio.SocketStream, reader: Reader, facts: Mapping[str, Any]) -> None:
         while (message := await reader.head()) is not None:
-            answer = self._choose(*message.start.split(" ")[:2]) if message.whole else _OK
+            method, path = (message.start.split(" ") + ["", ""])[:2]
+            answer = self._choose(method, path) if message.whole else _OK
             if message.whole and answer.early:
                 await self._answer_http1(stream, message, answer)
             if answer.then == "keep" or not answer.early:
