@@ -146,7 +146,7 @@ class HcmConnection:
         if refused is not None:
             return await manager.chain.encode(stream, refused)
         manager.edge.apply(request, stream.info, self._peer)
-        route = manager.routes.match(request, stream.info)
+        route = manager.routes.match(request, stream.info) if manager.routes is not None else None
         stream.route = stream.first_route = route
         if route is not None:
             stream.info.route_name = route.name

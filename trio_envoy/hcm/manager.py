@@ -45,8 +45,13 @@ class HttpConnectionManager:
         access_logs: one entry a request in each.
     """
 
-    def __init__(self, config: Config, context: FilterContext) -> None:
+    def __init__(self, config: Config, context: FilterContext, terminal: TerminalFilter | None = None) -> None:
         """Compile all of it.
+
+        Args:
+            config: of the filter.
+            context: of the filter chain.
+            terminal: answers every request, without routes and filters (the admin interface).
 
         Raises:
             ConfigError: a filter that isn't there, a chain that does not end in a terminal filter, a bad route ...
@@ -60,8 +65,8 @@ class HttpConnectionManager:
         self.scope.scope("tracing.").block(TracingStats)
         self.listener_stats = context.listener_scope.scope(prefix).block(ListenerHttpStats)
         self.edge = Edge(config, self.services)
-        self.routes = self._routes()
-        self.chain = self._chain()
+        self.routes = self._routes() if terminal is None else None
+        self.chain = self._chain() if terminal is None else HttpFilterChain((), terminal.answer, self.local_response)
         self.access_logs = tuple(AccessLog(entry, self.services) for entry in config.access_log)
         self.server_name = config.server_name.encode() or b"envoy"
         self.server_header = config.server_header_transformation

@@ -1,0 +1,126 @@
+"""The command `trio-envoy`: Envoy's flags, and `upgrade FILE`.
+
+Exit codes as Envoy's: 0 after a clean end or a good validation, 1 for everything that went wrong.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from trio_envoy.errors import ConfigErrors
+from trio_envoy.server.command_line import CommandLine, UsageError, parse, usage
+from trio_envoy.server.logs import ApplicationLog
+from trio_envoy.util.log import logger
+
+if TYPE_CHECKING:
+    from trio_envoy.net.sockets import Network
+    from trio_envoy.server.server import Server
+
+_LOG: Final = logger("main")
+_GC_THRESHOLDS: Final = (50_000, 20, 100)  # a proxy makes little garbage in cycles; SPEED: fewer, later collections
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; gives the exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["upgrade"]:
+        return _upgrade(arguments[1:])
+    try:
+        line = parse(arguments)
+    except UsageError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - a command prints
+        return 1
+    if line.show:
+        print(_shown(line.show))  # noqa: T201
+        return 0
+    return serve(line)
+
+
+def serve(line: CommandLine, *, network: Network | None = None) -> int:
+    """Validate or serve, as the command line says; gives the exit code.
+
+    Args:
+        line: the flags.
+        network: instead of the machine's own; the demo brings a table of names and ports.
+    """
+    gc.set_threshold(*_GC_THRESHOLDS)
+    try:
+        log = ApplicationLog(
+            pattern=line.log_format, path=line.log_path, level=line.log_level, components=line.component_log_level
+        )
+    except OSError as error:
+        print(f"Failed to open log-file '{line.log_path}': {error.strerror}", file=sys.stderr)  # noqa: T201
+        return 1
+    try:
+        server = build(line, log, network)
+    except ConfigErrors as errors:
+        print(errors, file=sys.stderr)  # noqa: T201
+        _LOG.critical("error initializing configuration '%s'", line.config_path)
+        return 1
+    if line.mode == "validate":
+        print(f"configuration '{line.config_path}' OK")  # noqa: T201
+        return 0
+    return _run(server, log)
+
+
+def build(line: CommandLine, log: ApplicationLog, network: Network | None) -> Server:
+    """Load and compile the configuration.
+
+    Raises:
+        ConfigErrors: all that is wrong with it.
+    """
+    from trio_envoy.config.loader import load
+    from trio_envoy.registry import config_class
+    from trio_envoy.server.server import Server
+
+    loaded = load(
+        line.config_path, line.config_yaml, resolve=config_class, allow_unknown=line.allow_unknown_static_fields
+    )
+    if not line.skip_deprecated_logs:
+        for warning in loaded.warnings:
+            logger("config").warning("%s", warning)
+    for change in loaded.changes:
+        logger("config").info("v2: %s", change)
+    server = Server(loaded, line, network=network)
+    server.configure_log(log)
+    return server
+
+
+def _run(server: Server, log: ApplicationLog) -> int:
+    import trio
+
+    from trio_envoy.net.sockets import BindError
+    from trio_envoy.server.signals import run_until_signal
+
+    failed = False
+    try:
+        trio.run(run_until_signal, server, log)
+    except* BindError as group:
+        for error in group.exceptions:
+            _LOG.critical("%s", error)
+        failed = True
+    if not failed:
+        _LOG.info("exiting")
+    return int(failed)
+
+
+def _shown(what: str) -> str:
+    from trio_envoy.server.version import HOT_RESTART_VERSION, version_text
+
+    if what == "help":
+        return usage()
+    if what == "version":
+        return f"\n{sys.argv[0]}  version: {version_text()}\n"
+    return HOT_RESTART_VERSION
+
+
+def _upgrade(arguments: Sequence[str]) -> int:
+    from trio_envoy.config.rewrite import run_upgrade
+
+    if len(arguments) != 1 or arguments[0].startswith("-"):
+        print("usage: trio-envoy upgrade FILE", file=sys.stderr)  # noqa: T201
+        return 1
+    return run_upgrade(arguments[0], sys.stdout, sys.stderr)

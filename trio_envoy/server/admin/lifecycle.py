@@ -1,0 +1,75 @@
+"""What moves the server: healthcheck/fail and ok, quitquitquit, drain_listeners, reopen_logs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trio_envoy.server.admin.endpoint import Endpoint, Param, Query, Reply
+
+if TYPE_CHECKING:
+    from trio_envoy.server.admin.app import AdminApp
+    from trio_envoy.server.server import Server
+
+
+def endpoints(server: Server, _app: AdminApp) -> tuple[Endpoint, ...]:
+    """The endpoints of this file."""
+
+    async def fail(_: Query) -> Reply:
+        server.services.health_failed = True
+        return Reply("OK\n")
+
+    async def ok(_: Query) -> Reply:
+        server.services.health_failed = False
+        return Reply("OK\n")
+
+    async def quit_server(_: Query) -> Reply:
+        server.lifecycle.stop_soon()
+        return Reply("OK\n")
+
+    async def drain(query: Query) -> Reply:
+        if query.has("skip_exit") and not query.has("graceful"):
+            return Reply("skip_exit requires graceful\n", 400)
+        server.listeners.drain(
+            inbound_only=query.has("inboundonly"),
+            graceful=query.has("graceful"),
+            keep_open=query.has("skip_exit"),
+        )
+        return Reply("OK\n")
+
+    async def reopen(_: Query) -> Reply:
+        server.services.log_files.reopen()
+        return Reply("OK\n")
+
+    return (
+        Endpoint("/healthcheck/fail", "cause the server to fail health checks", fail, mutates=True),
+        Endpoint("/healthcheck/ok", "cause the server to pass health checks", ok, mutates=True),
+        Endpoint("/quitquitquit", "exit the server", quit_server, mutates=True),
+        Endpoint(
+            "/drain_listeners",
+            "drain listeners",
+            drain,
+            mutates=True,
+            params=(
+                Param(
+                    "graceful",
+                    "When draining listeners, enter a graceful drain period prior to closing listeners. This behaviour "
+                    "and duration is configurable via server options or CLI",
+                    flag=True,
+                ),
+                Param(
+                    "skip_exit",
+                    "When draining listeners, drain the connections but never stop the listeners. The graceful "
+                    "parameter has no effect when this is set, since the drain period only delays stopping the listeners",
+                    flag=True,
+                ),
+                Param(
+                    "inboundonly",
+                    "Drains all inbound listeners. traffic_direction field in envoy_v3_api_msg_config.listener.v3."
+                    "Listener is used to determine whether a listener is inbound or outbound.",
+                    flag=True,
+                ),
+            ),
+            group="Listeners",
+        ),
+        Endpoint("/reopen_logs", "reopen access logs", reopen, mutates=True),
+    )

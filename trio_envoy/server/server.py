@@ -1,0 +1,194 @@
+"""The server: a checked configuration becomes the tree of tasks of docs/architecture.md.
+
+Compiling (the constructor) opens no socket and starts no task, so `--mode validate` is a server that is never run.
+Order of a start, as in Envoy: admin, then clusters until they are warm, then listeners.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+from collections.abc import Iterator
+from random import Random, SystemRandom
+from typing import Final
+
+import trio
+
+from trio_envoy.config.core import Node
+from trio_envoy.config.loader import Loaded
+from trio_envoy.errors import ConfigError
+from trio_envoy.net.local_address import local_address
+from trio_envoy.net.poller import make_poller
+from trio_envoy.net.services import Options, Services
+from trio_envoy.net.sockets import Network
+from trio_envoy.runtime import Runtime, RuntimeStats
+from trio_envoy.server.command_line import CommandLine
+from trio_envoy.server.lifecycle import Lifecycle
+from trio_envoy.server.listeners import ListenerManager
+from trio_envoy.server.logs import ApplicationLog
+from trio_envoy.server.stats import ServerStats, refresh
+from trio_envoy.stats.store import Store
+from trio_envoy.upstream.manager import ClusterManager
+from trio_envoy.util import clock
+from trio_envoy.util.deadlines import Timers
+from trio_envoy.util.log import logger
+from trio_envoy.util.logfile import LogFiles
+
+_LOG: Final = logger("main")
+_DEFAULT_FLUSH_INTERVAL: Final = 5.0  # s; Bootstrap.stats_flush_interval
+
+
+class Server:
+    """One proxy process.
+
+    Attributes:
+        loaded: the configuration.
+        command_line: what was asked for.
+        services: shared by all parts.
+        clusters, listeners: the two managers.
+        lifecycle: state, and the request to stop.
+        started_wall: wall clock of the start, seconds.
+    """
+
+    def __init__(
+        self,
+        loaded: Loaded,
+        command_line: CommandLine,
+        *,
+        network: Network | None = None,
+        random: Random | None = None,
+    ) -> None:
+        """Compile everything.
+
+        Args:
+            loaded: the configuration.
+            command_line: the flags.
+            network: where to resolve, bind and connect; tests and the demo bring a table.
+            random: for tests.
+
+        Raises:
+            ConfigErrors: all faults that only show when parts are built, with file, line and column.
+        """
+        self.loaded = loaded
+        self.command_line = command_line
+        bootstrap = loaded.bootstrap
+        errors: list[ConfigError] = []
+        store = Store()
+        node = bootstrap.node or Node()
+        options = _options(command_line, node)
+        runtime_stats = store.scope("runtime.").block(RuntimeStats)
+        runtime = Runtime(None, runtime_stats)
+        with _collected(errors):
+            runtime = Runtime(bootstrap.layered_runtime, runtime_stats, options.service_cluster)
+        self.services = Services(
+            stats=store,
+            runtime=runtime,
+            timers=Timers(),
+            poller=make_poller(),
+            network=network or Network(),
+            random=random or Random(SystemRandom().getrandbits(128)),  # noqa: S311 - balancing and ids, no secrets
+            log_files=LogFiles(options.file_flush_interval),
+            node=node,
+            options=options,
+            local_address=local_address(options.local_address_ip_version),
+        )
+        self.lifecycle = Lifecycle(self.services)
+        self.stats = store.scope("server.").block(ServerStats)
+        self.stats.concurrency = 1
+        self.stats.static_unknown_fields = 0
+        resources = bootstrap.static_resources
+        self.clusters = ClusterManager(resources.clusters if resources else (), self.services)
+        errors += self.clusters.errors
+        self.listeners = ListenerManager(resources.listeners if resources else (), self.services, self.clusters)
+        errors += self.listeners.errors
+        if errors:
+            raise loaded.locate(errors)
+        self.started_wall = clock.now()
+        self._flush_interval = bootstrap.stats_flush_interval or _DEFAULT_FLUSH_INTERVAL
+
+    def configure_log(self, log: ApplicationLog) -> None:
+        """Take the log format of the bootstrap.
+
+        Raises:
+            ConfigErrors: it can't be.
+        """
+        try:
+            log.configure(self.loaded.bootstrap.application_log_config)
+        except ConfigError as error:
+            raise self.loaded.locate([error]) from None
+
+    def refresh_stats(self) -> None:
+        """Bring the `server.*` gauges up to date."""
+        refresh(
+            self.stats,
+            self.lifecycle,
+            clock.now() - self.started_wall,
+            self.listeners.connections(),
+            None,
+        )
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve until lifecycle.stop(); started() when listeners are open.
+
+        Raises:
+            BindError: an address can't be bound.
+
+        Cancelled: everything is closed at once.
+        """
+        begun = trio.current_time()
+        services = self.services
+        try:
+            async with trio.open_nursery() as tasks:
+                tasks.start_soon(self._stop_when_asked, tasks.cancel_scope)
+                tasks.start_soon(services.timers.run)
+                tasks.start_soon(services.poller.run)
+                tasks.start_soon(services.log_files.run)
+                tasks.start_soon(services.runtime.run)
+                tasks.start_soon(self._flush)
+                if self.admin is not None:
+                    await tasks.start(self.admin.run)
+                self.lifecycle.initializing()
+                await tasks.start(self.clusters.run)
+                _LOG.info("all clusters initialized. initializing init manager")
+                await tasks.start(self.listeners.run)
+                _LOG.info("all dependencies initialized. starting workers")
+                self.lifecycle.live()
+                self.stats.initialization_time_ms.record((trio.current_time() - begun) * 1000)
+                gc.collect()
+                gc.freeze()  # what lives now lives on: later collections need not walk it
+                task_status.started()
+        finally:
+            services.log_files.close()
+
+    async def _stop_when_asked(self, scope: trio.CancelScope) -> None:
+        await self.lifecycle.wait_stop()
+        _LOG.info("shutting down server instance")
+        scope.cancel()
+
+    async def _flush(self) -> None:
+        """Every stats_flush_interval histograms take what was recorded."""
+        while True:
+            await trio.sleep(self._flush_interval)
+            self.refresh_stats()
+            self.services.stats.flush()
+
+
+def _options(line: CommandLine, node: Node) -> Options:
+    """The command line, with the node of the bootstrap where it says nothing."""
+    zone = node.locality.zone if node.locality is not None else ""
+    return Options(
+        service_cluster=line.service_cluster or node.cluster,
+        service_node=line.service_node or node.id,
+        service_zone=line.service_zone or zone,
+        drain_time=float(line.drain_time_s),
+        file_flush_interval=line.file_flush_interval_msec / 1000,
+        local_address_ip_version=line.local_address_ip_version,
+    )
+
+
+@contextlib.contextmanager
+def _collected(errors: list[ConfigError]) -> Iterator[None]:
+    try:
+        yield
+    except ConfigError as error:
+        errors.append(error)
