@@ -13,7 +13,7 @@ import trio
 
 from trio_envoy.http.headers import Headers
 from trio_envoy.http.message import Request, Response
-from trio_envoy.net.stream_info import StreamInfo
+from trio_envoy.net.stream_info import ConnectionInfo, StreamInfo
 from trio_envoy.util.deadlines import Cause, Guard
 
 Inform = Callable[[int, Headers], Awaitable[None]]
@@ -28,12 +28,18 @@ class ServerStream(Protocol):
         info: made by the codec: start, protocol, connection, byte counts; the HCM fills in the rest.
         guard: deadlines of the task that serves this stream.
         responded: response headers have been written.
+        request_complete: the request was read to its end. A response that begins before that closes an HTTP/1
+            connection, and is counted as downstream_rq_response_before_rq_complete.
     """
 
     request: Request
     info: StreamInfo
     guard: Guard
     responded: bool
+
+    @property
+    def request_complete(self) -> bool:
+        """See above."""
 
     async def inform(self, status: int, headers: Headers) -> None:
         """Write an informational response."""
@@ -63,7 +69,28 @@ class Handler(Protocol):
         """The guard fired during handle(): answer (504, 408) if nothing was sent, else reset; finish the log."""
 
     def protocol_error(self, stream_info: StreamInfo, details: str, status: int) -> None:
-        """A request that never became one (400, 431, 426 ...) was answered by the codec: count and log it."""
+        """A request that never became one (400, 431, 426 ...) was answered by the codec: count and log it.
+
+        Also for one that broke off in its head: status 0 with flag DC (the client left), or 408 (it was too slow).
+        """
+
+
+class ServerStats(Protocol):
+    """What a server codec counts; a part of `http.<stat_prefix>.`."""
+
+    downstream_cx_http1_active: int
+    downstream_cx_http1_total: int
+    downstream_cx_http2_active: int
+    downstream_cx_http2_total: int
+    downstream_cx_destroy_local: int
+    downstream_cx_destroy_local_active_rq: int
+    downstream_cx_destroy_remote: int
+    downstream_cx_destroy_remote_active_rq: int
+    downstream_cx_delayed_close_timeout: int
+    downstream_cx_idle_timeout: int
+    downstream_cx_max_duration_reached: int
+    downstream_cx_max_requests_reached: int
+    downstream_rq_header_timeout: int
 
 
 class ServerConnection(Protocol):
@@ -81,11 +108,17 @@ class ClientStream(Protocol):
 
     Attributes:
         connection_id: number of the upstream connection.
+        connection: its addresses and TLS facts.
+        protocol: "HTTP/1.1" or "HTTP/2".
         reused: the connection has served before (a failure before the first byte may be retried).
+        info: where upstream_* times and byte counts go; whoever asks for the exchange sets it before, or leaves None.
     """
 
     connection_id: int
+    connection: ConnectionInfo
+    protocol: str
     reused: bool
+    info: StreamInfo | None
 
     async def exchange(self, request: Request, tasks: trio.Nursery | None, inform: Inform | None) -> Response:
         """Send the request and return the answer with a live body.

@@ -1,1 +1,1 @@
-"""HTTP/1.1: sans-IO parser and writer, and the server and client that drive them."""
+"""HTTP/1.1: sans-IO head parser, body framing and writer; the server and client connections that drive them."""

@@ -1,1 +1,1 @@
-"""HTTP/2: sans-IO session, and the server and client that drive it."""
+"""HTTP/2: a sans-IO session (frames, windows, streams), and the server and client connections that drive it."""

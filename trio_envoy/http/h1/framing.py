@@ -1,0 +1,212 @@
+"""Where the body of an HTTP/1 message ends: by length, by chunks, or by the end of the connection. Sans-IO.
+
+Sources: RFC 9112 §6 and §7. A framing takes bytes as they come and gives payload; several pieces of one feed come out
+as one chunk, as Envoy dispatches them.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum, auto
+from typing import Final
+
+from trio_envoy.errors import RemoteProtocolError
+from trio_envoy.http.h1.lenient import HEAD_END, trailer_fields
+from trio_envoy.http.headers import Headers
+
+_CHUNK_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\n]*)?\r")
+_MAX_SIZE_LINE: Final = 64 * 1024  # bytes of a chunk's size with its extensions; Envoy skips them unlimited
+_NOT_IN_TRAILERS: Final = frozenset({b"content-length", b"transfer-encoding", b"host"})
+
+
+class Framing:
+    """The body of one message on its way in.
+
+    Attributes:
+        ended: the last byte is here.
+        trailers: fields after the body, None if there were none.
+        wire_bytes: what was fed so far.
+    """
+
+    __slots__ = ("_chunks", "ended", "trailers", "wire_bytes")
+
+    def __init__(self) -> None:
+        self._chunks: list[bytes] = []
+        self.ended = False
+        self.trailers: Headers | None = None
+        self.wire_bytes = 0
+
+    def feed(self, data: bytes, position: int) -> int:
+        """Take data from position on; where the next message starts (len(data) if all belongs to this one).
+
+        Raises:
+            RemoteProtocolError: the framing is broken.
+        """
+        raise NotImplementedError
+
+    def end_of_stream(self) -> None:
+        """The peer sends no more.
+
+        Raises:
+            RemoteProtocolError: that is too early.
+        """
+        if not self.ended:
+            raise RemoteProtocolError("http1.codec_error")
+
+    def take(self) -> bytes | None:
+        """All payload that is here; b"" at the end; None if more must be fed."""
+        chunks = self._chunks
+        if chunks:
+            data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            chunks.clear()
+            return data
+        return b"" if self.ended else None
+
+
+class Length(Framing):
+    """content-length bytes."""
+
+    __slots__ = ("_remaining",)
+
+    def __init__(self, length: int) -> None:
+        super().__init__()
+        self._remaining = length
+        self.ended = not length
+
+    def feed(self, data: bytes, position: int) -> int:
+        remaining = self._remaining
+        size = len(data) - position
+        if size <= remaining:
+            chunk = data[position:] if position else data
+            end = len(data)
+        else:
+            end = position + remaining
+            chunk = data[position:end]
+            size = remaining
+        if size:
+            self._chunks.append(chunk)
+        self._remaining = remaining = remaining - size
+        self.wire_bytes += size
+        if not remaining:
+            self.ended = True
+        return end
+
+
+class UntilClose(Framing):
+    """Everything up to the end of the connection (responses only)."""
+
+    __slots__ = ()
+
+    def feed(self, data: bytes, position: int) -> int:
+        size = len(data) - position
+        if size:
+            self._chunks.append(data[position:] if position else data)
+            self.wire_bytes += size
+        return len(data)
+
+    def end_of_stream(self) -> None:
+        self.ended = True
+
+
+class _At(Enum):
+    SIZE = auto()
+    DATA = auto()
+    DATA_END = auto()
+    TRAILERS = auto()
+
+
+class Chunked(Framing):
+    """transfer-encoding: chunked.
+
+    Args:
+        max_trailer_bytes: of the whole trailer section.
+        keep_trailers: otherwise they are checked and dropped (Http1ProtocolOptions.enable_trailers).
+    """
+
+    __slots__ = ("_at", "_keep", "_line", "_max_trailer_bytes", "_remaining")
+
+    def __init__(self, max_trailer_bytes: int, *, keep_trailers: bool) -> None:
+        super().__init__()
+        self._at = _At.SIZE
+        self._remaining = 0
+        self._line = b""  # of a size or of the trailers, what came in earlier feeds
+        self._keep = keep_trailers
+        self._max_trailer_bytes = max_trailer_bytes
+
+    def feed(self, data: bytes, position: int) -> int:
+        start = position
+        size = len(data)
+        try:
+            while position < size and not self.ended:
+                if self._at is _At.DATA:
+                    position = self._data(data, position)
+                elif self._at is _At.SIZE:
+                    position = self._size(data, position)
+                elif self._at is _At.DATA_END:
+                    position = self._data_end(data, position)
+                else:
+                    position = self._trailers(data, position)
+        finally:
+            self.wire_bytes += (position if self.ended else size) - start
+        return position
+
+    def _data(self, data: bytes, position: int) -> int:
+        end = min(position + self._remaining, len(data))
+        self._chunks.append(data[position:end])
+        self._remaining -= end - position
+        if not self._remaining:
+            self._at = _At.DATA_END
+        return end
+
+    def _size(self, data: bytes, position: int) -> int:
+        newline = data.find(b"\n", position)
+        if newline < 0:
+            self._line += data[position:]
+            if len(self._line) > _MAX_SIZE_LINE or not _may_become_size(self._line):
+                raise RemoteProtocolError("http1.codec_error")
+            return len(data)
+        matched = _CHUNK_SIZE.fullmatch(self._line + data[position:newline])
+        if matched is None:
+            raise RemoteProtocolError("http1.codec_error")
+        self._line = b""
+        self._remaining = int(matched[1], 16)
+        self._at = _At.DATA if self._remaining else _At.TRAILERS
+        return newline + 1
+
+    def _data_end(self, data: bytes, position: int) -> int:
+        line = self._line + data[position : position + 2 - len(self._line)]
+        if not b"\r\n".startswith(line):
+            raise RemoteProtocolError("http1.codec_error")
+        position += len(line) - len(self._line)
+        if len(line) == 2:
+            self._line = b""
+            self._at = _At.SIZE
+        else:
+            self._line = line
+        return position
+
+    def _trailers(self, data: bytes, position: int) -> int:
+        before = len(self._line)
+        # A newline in front, so that the end looks the same with and without fields.
+        block = b"\n" + self._line + data[position:]
+        end = HEAD_END.search(block, max(0, before - 1))
+        size = len(block) - 1 if end is None else end.end() - 1
+        if size > self._max_trailer_bytes:
+            raise RemoteProtocolError("http1.headers_too_large", 431, "Request Header Fields Too Large")
+        if end is None:
+            self._line = block[1:]
+            return len(data)
+        self._finish(block[1 : end.end()])
+        return position + size - before
+
+    def _finish(self, block: bytes) -> None:
+        fields = trailer_fields(block)
+        kept = [field for field in fields if field[0] not in _NOT_IN_TRAILERS] if self._keep else ()
+        if kept:
+            self.trailers = Headers(kept)
+        self._line = b""
+        self.ended = True
+
+
+def _may_become_size(line: bytes) -> bool:
+    return re.fullmatch(rb"[0-9A-Fa-f]{1,16}(?:[ \t]*(?:;[^\n]*)?)?\r?", line) is not None

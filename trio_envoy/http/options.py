@@ -1,0 +1,86 @@
+"""What the server codecs of one HCM share: limits, timeouts, and the options of each HTTP version.
+
+Proto: envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Final
+
+import attrs
+
+from trio_envoy.config.hcm import CodecType, HttpConnectionManager, ServerHeaderTransformation
+from trio_envoy.config.protocol import HttpProtocolOptions
+from trio_envoy.http.h1.options import Http1Options
+from trio_envoy.http.h2.options import Http2Options
+
+DEFAULT_IDLE_TIMEOUT: Final = 3600.0  # s; HttpProtocolOptions.idle_timeout
+DEFAULT_DELAYED_CLOSE_TIMEOUT: Final = 1.0  # s; HttpConnectionManager.delayed_close_timeout
+DEFAULT_DRAIN_TIMEOUT: Final = 5.0  # s; HttpConnectionManager.drain_timeout
+
+_NOTHING_COMMON: Final = HttpProtocolOptions()
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class CodecOptions:
+    """Options of server connections. Seconds; inf is off.
+
+    Attributes:
+        codec_type: which HTTP; AUTO finds out.
+        http1, http2: of each version.
+        server_name: the `server` header of answers that the codec makes; None: they carry none.
+        idle_timeout: without a stream; then the connection drains.
+        max_connection_duration: then the connection drains.
+        max_requests: of one connection; the last response closes it.
+        headers_timeout: from the first byte of a request to the end of its headers.
+        delayed_close_timeout: for a client to read the last response when we have not read all of its request.
+        drain_timeout: between the notice that a connection drains and its end.
+        proxy_100_continue: `expect: 100-continue` goes to the upstream instead of being answered here.
+        close_on_bad_request: a 400 ends an HTTP/1 connection.
+    """
+
+    codec_type: CodecType = CodecType.AUTO
+    http1: Http1Options = attrs.Factory(Http1Options)
+    http2: Http2Options = attrs.Factory(Http2Options)
+    server_name: bytes | None = b"envoy"
+    idle_timeout: float = DEFAULT_IDLE_TIMEOUT
+    max_connection_duration: float = inf
+    max_requests: float = inf
+    headers_timeout: float = inf
+    delayed_close_timeout: float = DEFAULT_DELAYED_CLOSE_TIMEOUT
+    drain_timeout: float = DEFAULT_DRAIN_TIMEOUT
+    proxy_100_continue: bool = False
+    close_on_bad_request: bool = True
+
+    @classmethod
+    def of_downstream(cls, config: HttpConnectionManager) -> CodecOptions:
+        """The options that an HCM's config says."""
+        common = config.common_http_protocol_options or _NOTHING_COMMON
+        http1 = config.http_protocol_options
+        keep_on_error = http1.override_stream_error_on_invalid_http_message if http1 is not None else None
+        if keep_on_error is None:
+            keep_on_error = config.stream_error_on_invalid_http_message
+        named = config.server_header_transformation is not ServerHeaderTransformation.PASS_THROUGH
+        return cls(
+            codec_type=config.codec_type,
+            http1=Http1Options.of_downstream(http1, common, config.max_request_headers_kb),
+            http2=Http2Options.of_downstream(config.http2_protocol_options, common, config.max_request_headers_kb),
+            server_name=(config.server_name.encode() or b"envoy") if named else None,
+            idle_timeout=_seconds(common.idle_timeout, DEFAULT_IDLE_TIMEOUT),
+            max_connection_duration=_seconds(common.max_connection_duration, inf),
+            max_requests=common.max_requests_per_connection or inf,
+            headers_timeout=_seconds(config.request_headers_timeout, inf),
+            delayed_close_timeout=_delay(config.delayed_close_timeout),
+            drain_timeout=DEFAULT_DRAIN_TIMEOUT if config.drain_timeout is None else config.drain_timeout,
+            proxy_100_continue=config.proxy_100_continue,
+            close_on_bad_request=not keep_on_error,
+        )
+
+
+def _seconds(value: float | None, default: float) -> float:
+    return default if value is None else value or inf
+
+
+def _delay(value: float | None) -> float:
+    return DEFAULT_DELAYED_CLOSE_TIMEOUT if value is None else value
