@@ -32,6 +32,7 @@ async def test_bytes_go_both_ways(autojump_clock, pair):
     assert await receive_some(client, 2) == b"po"
     assert await receive_some(client) == b"ng"
     assert client.recv_into(bytearray(1)) is None
+    assert (client.info.bytes_received, client.info.bytes_sent) == (4, 4)
 
 
 async def test_a_full_peer_takes_no_more_and_the_sender_waits(autojump_clock, pair, nursery):

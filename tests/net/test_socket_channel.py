@@ -31,6 +31,7 @@ async def test_bytes_go_both_ways(channel, peer):
     assert channel.send(b"pong") == 4
     await trio.lowlevel.wait_readable(peer)
     assert peer.recv(10) == b"pong"
+    assert (channel.info.bytes_received, channel.info.bytes_sent) == (4, 4)
 
 
 async def test_nothing_here_is_none_and_then_the_next_bytes_wake(channel, peer, nursery):

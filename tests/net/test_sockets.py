@@ -10,7 +10,7 @@ import trio
 from trio_envoy.config.address import TcpKeepalive
 from trio_envoy.config.cluster import DnsLookupFamily
 from trio_envoy.net.address import IpAddress, PipeAddress, from_sockaddr
-from trio_envoy.net.dns import DnsStats, Resolution, Resolver
+from trio_envoy.net.dns import Resolution, Resolver
 from trio_envoy.net.sockets import BACKLOG, BindError, Network, NetworkTable
 
 ANY = IpAddress("127.0.0.1", 0)
@@ -22,7 +22,7 @@ class NoTransport:
 
 
 def a_network(table=None) -> Network:
-    return Network(Resolver(DnsStats(), transport=NoTransport()), table)
+    return Network(table, Resolver(transport=NoTransport()))
 
 
 @pytest.fixture

@@ -126,8 +126,11 @@ class SocketTransport:
 class Resolver:
     """Asks for addresses; one for the process, one more for each cluster with name servers of its own.
 
+    Attributes:
+        stats: `dns.cares.`; the server puts the block of its store here.
+
     Args:
-        stats: `dns.cares.`.
+        stats: None counts for nobody.
         servers: name servers instead of resolv.conf's.
         use_tcp: never ask over UDP.
         transport: how questions are sent.
@@ -136,7 +139,7 @@ class Resolver:
 
     def __init__(
         self,
-        stats: DnsStats,
+        stats: DnsStats | None = None,
         *,
         servers: Sequence[IpAddress] = (),
         use_tcp: bool = False,
@@ -144,7 +147,7 @@ class Resolver:
         hosts: str = "/etc/hosts",
         resolv_conf: str = "/etc/resolv.conf",
     ) -> None:
-        self._stats = stats
+        self.stats = stats or DnsStats()
         self._servers = tuple(server if server.port else server.with_port(DNS_PORT) for server in servers)
         self._use_tcp = use_tcp
         self._transport = transport or SocketTransport()
@@ -164,18 +167,18 @@ class Resolver:
         if addresses or parse_ip(name) is not None:
             await trio.lowlevel.checkpoint()
             return Resolution(addresses, 0.0)
-        self._stats.resolve_total += 1
-        self._stats.pending_resolutions += 1
+        self.stats.resolve_total += 1
+        self.stats.pending_resolutions += 1
         try:
             found = await self._ask_family(name, family)
         except DnsFailure as failure:
-            self._stats.get_addr_failure += 1
+            self.stats.get_addr_failure += 1
             _LOG.debug("dns resolution for %s failed: %s", name, failure)
             raise
         finally:
-            self._stats.pending_resolutions -= 1
+            self.stats.pending_resolutions -= 1
         if not found.addresses:
-            self._stats.not_found += 1
+            self.stats.not_found += 1
         _LOG.debug("dns resolution for %s completed: %s", name, found)
         return found
 
@@ -240,7 +243,7 @@ class Resolver:
         reads = self._conf.reads
         conf = self._conf.get()
         if reads and self._conf.reads != reads:
-            self._stats.reinits += 1
+            self.stats.reinits += 1
         for candidate in candidates(name, conf):
             answer = await self._ask_servers(candidate, record, conf)
             if answer.addresses:
@@ -284,7 +287,7 @@ class Resolver:
                     return _REFUSED_CONNECTION
                 except ServerFault as fault:
                     return _RCODES.get(str(fault), str(fault))
-        self._stats.timeouts += 1
+        self.stats.timeouts += 1
         return _TIMED_OUT
 
     async def _put(self, server: IpAddress, query: Query) -> Answer:

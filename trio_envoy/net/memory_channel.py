@@ -66,6 +66,7 @@ class MemoryChannel:
         buffer[:size] = self._inbox[:size]
         del self._inbox[:size]
         self._peer.room()
+        self.info.bytes_received += size
         return size
 
     def send(self, data: Buffer) -> int:
@@ -73,7 +74,9 @@ class MemoryChannel:
         self._check()
         if self._peer.closed:
             raise BrokenPipeError("the peer has closed")
-        return self._peer.take(memoryview(data))
+        taken = self._peer.take(memoryview(data))
+        self.info.bytes_sent += taken
+        return taken
 
     async def wait_read(self) -> None:
         """Return when recv_into is worth a try."""

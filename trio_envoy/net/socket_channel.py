@@ -50,6 +50,7 @@ class SocketChannel(Pollable):
             if not received:
                 self.ended = True
             self.can_read = self.ended
+        self.info.bytes_received += received
         return received
 
     def send(self, data: Buffer) -> int:
@@ -61,6 +62,7 @@ class SocketChannel(Pollable):
             return 0
         if sent != len(data):
             self.can_write = False
+        self.info.bytes_sent += sent
         return sent
 
     def readable(self) -> bool:

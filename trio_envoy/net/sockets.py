@@ -72,12 +72,12 @@ class Network:
     """The network of a process.
 
     Args:
-        resolver: asks /etc/hosts and name servers.
         table: what takes the place of the real network, as far as it says something.
+        resolver: asks /etc/hosts and name servers.
     """
 
-    def __init__(self, resolver: Resolver, table: NetworkTable | None = None) -> None:
-        self.resolver = resolver
+    def __init__(self, table: NetworkTable | None = None, resolver: Resolver | None = None) -> None:
+        self.resolver = resolver or Resolver()
         self._table = table or NetworkTable()
 
     async def resolve(self, name: str, family: DnsLookupFamily, *, resolver: Resolver | None = None) -> Resolution:

@@ -114,7 +114,8 @@ class ConnectionInfo:
         local, remote: addresses; `remote` may be moved by PROXY protocol, `direct_remote` never.
         server_name: SNI, "" when there was none.
         filter_chain: name of the filter chain; listener: name of the listener.
-        local_text, remote_text: addresses rendered once, for logs and XFF (without port: *_ip).
+        bytes_received, bytes_sent: counted by the channel, above TLS.
+        transport_failure: why the transport socket failed, as Envoy words it.
     """
 
     tls: TlsInfo | None = None
