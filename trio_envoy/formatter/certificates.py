@@ -1,0 +1,108 @@
+"""Facts of a certificate as Envoy prints them. `cryptography` is imported when the first one is asked for.
+
+Source: Envoy, common/tls/utility.cc and connection_info_impl_base.cc; texts measured on 1.40.0.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate, SubjectAlternativeName
+
+_PARSED = 256  # certificates of the peers seen last
+
+
+@functools.lru_cache(_PARSED)
+def _parse(der: bytes) -> Certificate:
+    from cryptography.x509 import load_der_x509_certificate
+
+    return load_der_x509_certificate(der)
+
+
+def subject(der: bytes) -> str:
+    """The subject by RFC 2253: `CN=...,OU=...`."""
+    return _parse(der).subject.rfc4514_string()
+
+
+def issuer(der: bytes) -> str:
+    """The issuer by RFC 2253."""
+    return _parse(der).issuer.rfc4514_string()
+
+
+def serial(der: bytes) -> str:
+    """Lower-case hex."""
+    text = f"{_parse(der).serial_number:x}"
+    return text if len(text) % 2 == 0 else f"0{text}"
+
+
+def fingerprint_1(der: bytes) -> str:
+    """SHA-1 of the DER form, lower-case hex."""
+    return hashlib.sha1(der, usedforsecurity=False).hexdigest()
+
+
+def fingerprint_256(der: bytes) -> str:
+    """SHA-256 of the DER form, lower-case hex."""
+    return hashlib.sha256(der).hexdigest()
+
+
+def pem_escaped(der: bytes) -> str:
+    """The PEM form, URL-encoded."""
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    return quote(_parse(der).public_bytes(Encoding.PEM), safe="")
+
+
+def valid_from(der: bytes) -> float:
+    """Seconds of the epoch."""
+    return _parse(der).not_valid_before_utc.timestamp()
+
+
+def valid_until(der: bytes) -> float:
+    """Seconds of the epoch."""
+    return _parse(der).not_valid_after_utc.timestamp()
+
+
+@functools.lru_cache(_PARSED)
+def _names(der: bytes) -> SubjectAlternativeName | None:
+    from cryptography import x509
+
+    try:
+        return _parse(der).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return None
+
+
+def dns_names(der: bytes) -> str:
+    """DNS names, joined by a comma."""
+    from cryptography.x509 import DNSName
+
+    names = _names(der)
+    return "" if names is None else ",".join(names.get_values_for_type(DNSName))
+
+
+def uri_names(der: bytes) -> str:
+    """URIs, joined by a comma."""
+    from cryptography.x509 import UniformResourceIdentifier
+
+    names = _names(der)
+    return "" if names is None else ",".join(names.get_values_for_type(UniformResourceIdentifier))
+
+
+def email_names(der: bytes) -> str:
+    """Mail addresses, joined by a comma."""
+    from cryptography.x509 import RFC822Name
+
+    names = _names(der)
+    return "" if names is None else ",".join(names.get_values_for_type(RFC822Name))
+
+
+def ip_names(der: bytes) -> str:
+    """IP addresses, joined by a comma."""
+    from cryptography.x509 import IPAddress
+
+    names = _names(der)
+    return "" if names is None else ",".join(map(str, names.get_values_for_type(IPAddress)))
