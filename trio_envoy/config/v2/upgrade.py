@@ -48,9 +48,13 @@ class UpgradeResult:
         old: Path = ()
         node = self.tree
         for step in path:
-            old = self._moved.get((id(node), step), (*old, step))
+            old = self.item_origin(node, step, old)
             node = _child(node, step)
         return old
+
+    def item_origin(self, container: Any, step: str | int, where: Path) -> Path:
+        """The same for one item of a container of the new tree that itself stood at `where`."""
+        return self._moved.get((id(container), step), (*where, step))
 
 
 def _child(node: Any, step: str | int) -> Any:
