@@ -25,12 +25,14 @@ def json(number: float) -> str:
     """The shortest form at all (std::to_chars): 18.25, 1800000, 3e+05; null for nan."""
     if isnan(number):
         return "null"
-    sign, digits, exponent = Decimal(repr(float(number))).normalize().as_tuple()
+    text = plain(number)
+    if number >= 0.1 and "e" not in text and not text.endswith("00000"):
+        return text  # nearly always: an exponent would not be shorter
+    decimal = Decimal(text).normalize()
+    _, digits, exponent = decimal.as_tuple()
     assert isinstance(exponent, int), "infinity is no value of a histogram"
-    text = "".join(map(str, digits))
-    power = len(text) - 1 + exponent
-    fraction = f".{text[1:]}" if len(text) > 1 else ""
-    scientific = f"{text[0]}{fraction}e{power:+03d}"
-    fixed = f"{Decimal(repr(float(number))).normalize().copy_abs():f}"
-    shorter = fixed if len(fixed) <= len(scientific) else scientific
-    return f"-{shorter}" if sign else shorter
+    first, *rest = map(str, digits)
+    sign = "-" if decimal < 0 else ""
+    scientific = f"{sign}{first}{'.' if rest else ''}{''.join(rest)}e{len(rest) + exponent:+03d}"
+    fixed = f"{decimal:f}"
+    return fixed if len(fixed) <= len(scientific) else scientific

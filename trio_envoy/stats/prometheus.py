@@ -23,7 +23,8 @@ from trio_envoy.stats.numbers import exact
 from trio_envoy.stats.query import Buckets, StatsQuery
 from trio_envoy.stats.store import Store
 
-_PIECE = 2048  # samples
+_PIECE = 1024  # samples
+_HISTOGRAMS = 64  # samples of histograms, of some 20 lines each
 _NOT_ALLOWED = re.compile(r"[^a-zA-Z0-9_]")
 _Sample: TypeAlias = tuple[str, str, str, Any]  # sort key, full name, labels, value
 _Writer: TypeAlias = Callable[[str, str, str, Any], str]  # metric, full name, labels, value -> lines
@@ -59,6 +60,7 @@ def _family(store: Store, query: StatsQuery, kinds: tuple[Kind, ...], word: str,
             else:
                 metrics[tagless] = [sample]
         yield ""
+    piece = _HISTOGRAMS if Kind.HISTOGRAM in kinds else _PIECE
     lines: list[str] = []
     for tagless in sorted(metrics, key=lambda name: name.split(".")):
         samples = metrics.pop(tagless)
@@ -67,7 +69,7 @@ def _family(store: Store, query: StatsQuery, kinds: tuple[Kind, ...], word: str,
         lines.append(f"# TYPE {metric} {word}\n")
         for _, name, text, value in samples:
             lines.append(write(metric, name, text, value))
-            if len(lines) >= _PIECE:
+            if len(lines) >= piece:
                 yield "".join(lines)
                 lines.clear()
     if lines:

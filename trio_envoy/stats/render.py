@@ -1,6 +1,6 @@
 """The answers of `/stats`: text, JSON and HTML, byte for byte as Envoy writes the first two.
 
-Every renderer is a generator of pieces of text, some 4,000 stats each, so that a long answer can be sent as it is made
+Every renderer is a generator of pieces of text, some 1,000 stats each, so that a long answer can be sent as it is made
 and other tasks run in between (RenderedBody does that). Histograms show what the last flush left.
 
 Sources: Envoy's StatsRequest, StatsTextRender, StatsJsonRender, HistogramStatisticsImpl (1.40).

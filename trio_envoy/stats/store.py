@@ -30,7 +30,8 @@ Entry: TypeAlias = tuple[str, Any]
 
 COUNTERS_AND_GAUGES = (Kind.COUNTER, Kind.GAUGE)
 
-_BATCH = 4096  # entries, at least, of a batch before the last
+_BATCH = 1024  # entries, at least, of a batch before the last: some ms of rendering
+_HISTOGRAMS = 128  # the same of histograms
 _name_of = itemgetter(0)
 
 
@@ -239,7 +240,7 @@ class Store:
         nodes = self._in_order()
         pending: list[Entry] = []
         last = len(nodes) - 1
-        enough = _BATCH
+        step = enough = _HISTOGRAMS if Kind.HISTOGRAM in kinds else _BATCH
         for index, node in enumerate(nodes):
             for kind in kinds:
                 node.collect(kind, pending)
@@ -249,7 +250,7 @@ class Store:
             end = len(pending) if index == last else bisect_left(pending, nodes[index + 1].prefix, key=_name_of)
             batch = pending[:end]
             del pending[:end]
-            enough = len(pending) + _BATCH
+            enough = len(pending) + step
             for wanted in (keep, keeps):
                 if wanted is not None:
                     batch = [entry for entry in batch if wanted(entry[0])]
