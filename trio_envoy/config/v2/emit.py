@@ -48,6 +48,7 @@ class Emitter:
         self._result = result
         self._home: dict[int, Path] = {}  # new container, by id -> the old one it is
         self._owner: dict[Path, tuple[int, str | int]] = {}  # old item -> container and key that has its comments
+        self._copied: set[Path] = set()  # old values that are copied with all comments inside
         self._survey()
         self._steps, self._pad = self._habits()
 
@@ -65,17 +66,22 @@ class Emitter:
     def _survey(self) -> None:
         """Find the homes of the new containers, and who owns the comments of each old item."""
         taken: set[Path] = set()
+        at_home: set[Path] = set()
         waiting: list[tuple[Any, Path]] = [(self._result.tree, ())]
         while waiting:
             node, where = waiting.pop()
-            if not isinstance(node, dict | list) or self._is_old(node, where):
+            if self._is_old(node, where):
+                self._copied.add(where)
+                continue
+            if not isinstance(node, dict | list):
                 continue
             items = list(self._items(node, where))
             if where not in taken and self._is_home(node, where, items):
                 taken.add(where)
                 self._home[id(node)] = where
             for key, _, origin in items:
-                if origin and self._home.get(id(node)) == origin[:-1]:
+                if origin and self._home.get(id(node)) == origin[:-1] and origin not in at_home:
+                    at_home.add(origin)
                     self._owner[origin] = (id(node), key)
                 else:
                     self._owner.setdefault(origin, (id(node), key))
@@ -142,7 +148,7 @@ class Emitter:
         if comment:
             yield comment
         for child in self._tree.children.get(path, ()):
-            if child not in self._owner:
+            if child not in self._owner and child not in self._copied:
                 yield from self._comments(child)
 
     def _item(self, container: Any, key: str | int, value: Any, origin: Path, column: int) -> list[str]:
@@ -152,13 +158,17 @@ class Emitter:
         lines: list[str] = []
         if owned and piece is not None:
             lines = self._lead(piece, column)
-            if not self._is_old(value, origin) and self._home.get(id(value)) != origin:
+            if origin not in self._copied and self._home.get(id(value)) != origin:
                 lines += self._remains(self._tree.children.get(origin, []), column)
         if isinstance(key, str):
             name = self._key(key, origin)
             text = self._value(value, origin, column, len(name), under_key=True, owned=owned)
             return [*lines, f"{' ' * column}{name}:{text.header}", *text.lines]
         text = self._value(value, origin, column, 1, under_key=False, owned=owned)
+        is_new = self._home.get(id(value)) != origin and not self._is_old(value, origin)
+        if text.is_block and text.header and is_new:
+            lines.append(" " * column + text.header.strip())  # it stood behind a value that was shorter
+            text = text._replace(header="")
         first = text.lines[0].strip() if text.is_block and text.lines else ""
         if text.header or not first or first.startswith("#"):
             return [*lines, f"{' ' * column}-{text.header}", *text.lines]
