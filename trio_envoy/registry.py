@@ -31,8 +31,12 @@ class Category(StrEnum):
     CLUSTER = "envoy.clusters"  # (config, upstream.context.ClusterContext) -> upstream.cluster.Discovery
     LOAD_BALANCING_POLICY = "envoy.load_balancing_policies"  # (config, ...) -> upstream.balance.Policy
     HEALTH_CHECKER = "envoy.health_checkers"  # (config, upstream.context.ClusterContext) -> upstream.health.Checker
-    TRANSPORT_SOCKET_DOWNSTREAM = "envoy.transport_sockets.downstream"  # (config, Services) -> net.filter.Accepting
-    TRANSPORT_SOCKET_UPSTREAM = "envoy.transport_sockets.upstream"  # (config, Services) -> net.filter.Connecting
+    TRANSPORT_SOCKET_DOWNSTREAM = (
+        "envoy.transport_sockets.downstream"  # (config, net.filter.TransportContext) -> Accepting
+    )
+    TRANSPORT_SOCKET_UPSTREAM = (
+        "envoy.transport_sockets.upstream"  # (config, net.filter.TransportContext) -> Connecting
+    )
     UPSTREAM_OPTIONS = "envoy.upstream_options"  # config only, read by upstream
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
 
 import attrs
 
 from trio_envoy.net.channel import Channel
+from trio_envoy.net.services import Services
 from trio_envoy.net.stream_info import ConnectionInfo
+from trio_envoy.stats.store import Scope
 from trio_envoy.util.deadlines import Guard
 
 
@@ -47,6 +49,7 @@ class NetworkFilter(Protocol):
         """Check, count, wrap connection.channel; raise CloseConnection to refuse."""
 
 
+@runtime_checkable
 class TerminalFilter(Protocol):
     """The last network filter; it serves the connection."""
 
@@ -56,6 +59,19 @@ class TerminalFilter(Protocol):
         Returns with the channel closed. Peer faults end here quietly (stats, debug log); an exception that leaves
         this call is a bug of ours and is logged by the connection's wall.
         """
+
+
+@attrs.frozen(eq=False)
+class TransportContext:
+    """What factories of transport sockets are given.
+
+    Attributes:
+        services: the process.
+        scope: stats scope of the owner, `listener.<address>.` or `cluster.<name>.`.
+    """
+
+    services: Services
+    scope: Scope
 
 
 class Accepting(Protocol):
@@ -72,8 +88,16 @@ class Accepting(Protocol):
 class Connecting(Protocol):
     """An upstream transport socket (raw, TLS)."""
 
-    async def connect(self, channel: Channel) -> Channel:
+    async def connect(
+        self, channel: Channel, *, hostname: str = "", server_name: str = "", alpn: Sequence[str] = ()
+    ) -> Channel:
         """Shake hands on a connected channel.
+
+        Args:
+            channel: connected.
+            hostname: of the endpoint, for auto_host_sni.
+            server_name: SNI that the request wants (auto_sni); "" leaves it to the configuration.
+            alpn: protocols to offer when the configuration names none.
 
         Raises:
             UpstreamFailure: flag UF; transport tells why, as Envoy's %UPSTREAM_TRANSPORT_FAILURE_REASON%.
