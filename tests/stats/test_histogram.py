@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from trio_envoy.stats.histogram import DEFAULT_BUCKETS, PENDING_LIMIT, QUANTILES, Distribution, Histogram, Merged
 
 
-def recorded(*values: int) -> Histogram:
+def recorded(*values: float) -> Histogram:
     histogram = Histogram([])
     for value in values:
         histogram.record(value)
@@ -89,6 +89,10 @@ def test_it_joins_the_recording_list_once_an_interval():
     histogram.record(2)
 
     assert recording == [histogram]
+
+
+def test_fractions_are_cut_off():
+    assert recorded(0.9, 1.99, 43.7).total == {0: 1, 1: 1, 43: 1}
 
 
 def test_memory_is_bounded_between_flushes():

@@ -275,4 +275,5 @@ def test_a_raw_scope_keeps_its_colons():
 
     assert store.scope("http.a:b", raw=True).prefix == "http.a:b."
     assert store.scope("http.").scope("a:b", raw=True).prefix == "http.a:b."
+    assert store.scope("http.a:b", raw=True).scope("c:d").prefix == "http.a:b.c_d."
     assert sanitized("a:b") == "a_b"

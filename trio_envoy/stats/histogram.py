@@ -149,11 +149,11 @@ class Histogram:
 
     def __init__(self, recording: list[Histogram]) -> None:
         self._recording = recording
-        self._pending: list[int] | None = None
+        self._pending: list[float] | None = None
         self._recorded: _Recorded | None = None
 
-    def record(self, value: int) -> None:
-        """Count one value >= 0 (whole milliseconds, bytes, ...)."""
+    def record(self, value: float) -> None:
+        """Count one value >= 0: milliseconds, bytes, ...; what is behind the point is cut off, as in Envoy."""
         pending = self._pending
         if pending is None:
             self._pending = [value]
@@ -163,13 +163,13 @@ class Histogram:
         if len(pending) >= PENDING_LIMIT:
             self._sort_in(pending)
 
-    def _sort_in(self, pending: list[int]) -> _Recorded:
+    def _sort_in(self, pending: list[float]) -> _Recorded:
         recorded = self._recorded
         if recorded is None:
             recorded = self._recorded = _Recorded()
         partial = recorded.partial
-        for value, count in collections.Counter(pending).items():
-            key = _bin(int(value))
+        for value, count in collections.Counter(map(int, pending)).items():
+            key = _bin(value)
             partial[key] = partial.get(key, 0) + count
         pending.clear()
         return recorded

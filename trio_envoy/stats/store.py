@@ -112,7 +112,8 @@ class Scope:
             raw: leave colons as they are. Envoy does so where it joins a name instead of making a scope:
                 `http.<stat_prefix>.rq_total` of the router.
         """
-        inner = Scope(self._store, self._store._node(self.prefix + prefix, raw), self)  # noqa: SLF001 - one mechanism
+        name = self.prefix + (prefix if raw else sanitized(prefix))
+        inner = Scope(self._store, self._store._node(name), self)  # noqa: SLF001 - one mechanism
         if self._inner is None:
             self._inner = []
         self._inner.append(inner)
@@ -191,10 +192,9 @@ class Store:
 
     def scope(self, prefix: str, *, raw: bool = False) -> Scope:
         """A scope with this prefix ("" for the root); see Scope.scope()."""
-        return Scope(self, self._node(prefix, raw))
+        return Scope(self, self._node(prefix if raw else sanitized(prefix)))
 
-    def _node(self, prefix: str, raw: bool) -> _Node:
-        name = prefix if raw else sanitized(prefix)
+    def _node(self, name: str) -> _Node:
         name = name.rstrip(".")
         if name:
             name += "."
