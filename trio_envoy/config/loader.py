@@ -250,8 +250,9 @@ def _spelled(node: Any, path: Path) -> Path:
     steps: list[str | int] = []
     for step in path:
         if isinstance(step, str):
-            step = step if not isinstance(node, dict) or step in node else schema.camel(step)
-            node = node.get(step) if isinstance(node, dict) else None
+            here = node if isinstance(node, dict) else {}
+            step = schema.camel(step) if step not in here and schema.camel(step) in here else step
+            node = here.get(step)
         elif isinstance(node, list):
             node = node[step] if step < len(node) else None
         elif step == 0:
@@ -295,6 +296,8 @@ def _paths_of(tree: Any, complaints: Sequence[Complaint]) -> list[tuple[Path, Co
 
 def _find(value: Any, node: Any, target: object, path: Path = ()) -> Path | None:
     """The path of an object below a value; `node` is the tree of that value."""
+    if isinstance(node, Mapping) and str(node.get("@type", "")).rpartition("/")[2] in TYPED_STRUCTS:
+        path, node = (*path, "value"), node["value"]
     if value is target:
         return path
     if isinstance(value, tuple):
@@ -302,8 +305,6 @@ def _find(value: Any, node: Any, target: object, path: Path = ()) -> Path | None
     elif isinstance(value, Mapping):
         steps = value.items()
     elif attrs.has(type(value)):
-        if isinstance(node, Mapping) and str(node.get("@type", "")).rpartition("/")[2] in TYPED_STRUCTS:
-            path, node = (*path, "value"), node["value"]
         steps = ((field.name.rstrip("_"), getattr(value, field.name)) for field in attrs.fields(type(value)))
     else:
         return None
