@@ -17,6 +17,7 @@ import trio
 from trio_envoy.config.core import Node
 from trio_envoy.config.loader import Loaded
 from trio_envoy.errors import ConfigError
+from trio_envoy.net.dns import DnsStats, Resolver
 from trio_envoy.net.local_address import local_address
 from trio_envoy.net.poller import make_poller
 from trio_envoy.net.services import Options, Services
@@ -27,6 +28,7 @@ from trio_envoy.server.lifecycle import Lifecycle
 from trio_envoy.server.listeners import ListenerManager
 from trio_envoy.server.logs import ApplicationLog
 from trio_envoy.server.stats import ServerStats, refresh
+from trio_envoy.stats.filesystem import FilesystemStats
 from trio_envoy.stats.store import Store
 from trio_envoy.upstream.manager import ClusterManager
 from trio_envoy.util import clock
@@ -85,9 +87,9 @@ class Server:
             runtime=runtime,
             timers=Timers(),
             poller=make_poller(),
-            network=network or Network(),
+            network=network or Network(Resolver(store.scope("dns.cares.").block(DnsStats))),
             random=random or Random(SystemRandom().getrandbits(128)),  # noqa: S311 - balancing and ids, no secrets
-            log_files=LogFiles(options.file_flush_interval),
+            log_files=LogFiles(store.scope("filesystem.").block(FilesystemStats), options.file_flush_interval),
             node=node,
             options=options,
             local_address=local_address(options.local_address_ip_version),
