@@ -72,7 +72,8 @@ def choose_ports(front: int, admin: int) -> Ports:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError as error:
-                raise DemoError(f"Port {port} on 127.0.0.1 is not free ({error.strerror}): stop what uses it.") from None
+                reason = f"Port {port} on 127.0.0.1 is not free ({error.strerror}): stop what uses it."
+                raise DemoError(reason) from None
     with _free_ports(9) as free:
         return Ports(
             front=front or free[0],
@@ -167,13 +168,16 @@ async def _run_process(process: Process) -> None:
 async def _wait_until_up(ports: Ports) -> None:
     with trio.move_on_after(_START_TIMEOUT) as scope:
         for port in (*ports.sidecar_admin.values(), ports.admin):
-            while b" 200 " not in await _status_line(port, "/ready"):
-                await trio.sleep(0.05)
+            await _wait_for(port, "/ready")
         for path in ("/service/1", "/service/2"):
-            while b" 200 " not in await _status_line(ports.front, path):
-                await trio.sleep(0.05)
+            await _wait_for(ports.front, path)
     if scope.cancelled_caught:
         raise DemoError(f"The demo was not up within {_START_TIMEOUT:.0f} seconds.")
+
+
+async def _wait_for(port: int, path: str) -> None:
+    while b" 200 " not in await _status_line(port, path):
+        await trio.sleep(0.05)
 
 
 async def _status_line(port: int, path: str) -> bytes:

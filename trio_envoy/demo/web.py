@@ -6,6 +6,7 @@ passes the tracing headers on.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import sys
 import urllib.error
@@ -49,16 +50,15 @@ class Application(ThreadingHTTPServer):
             resolved = socket.gethostbyname(host)
         except OSError:
             resolved = "127.0.0.1"
-        return (
-            f"Hello from behind Envoy (service {number})! hostname: {host}-{self.service} resolvedhostname: {resolved}\n"
-        )
+        where = f"hostname: {host}-{self.service} resolvedhostname: {resolved}"
+        return f"Hello from behind Envoy (service {number})! {where}\n"
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: Application
 
-    def do_GET(self) -> None:  # noqa: N802 - the name is the standard library's
+    def do_GET(self) -> None:
         """Answer the two paths; all others are 404."""
         kind, _, number = self.path.lstrip("/").partition("/")
         if kind == "trace" and self.server.egress:
@@ -71,7 +71,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _call_next(self) -> None:
         """GET /trace/2 through the sidecar; what comes of it is for the traces only."""
         headers = {name: self.headers[name] for name in TRACE_HEADERS if name in self.headers}
-        request = urllib.request.Request(f"http://127.0.0.1:{self.server.egress}/trace/2", headers=headers)  # noqa: S310
+        request = urllib.request.Request(f"http://127.0.0.1:{self.server.egress}/trace/2", headers=headers)
         try:
             with urllib.request.urlopen(request, timeout=_CALL_TIMEOUT) as response:  # noqa: S310 - always http
                 response.read()
@@ -93,10 +93,8 @@ class _Handler(BaseHTTPRequestHandler):
 def main() -> None:
     """`python -m trio_envoy.demo.web SERVICE PORT EGRESS`."""
     service, port, egress = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         Application(service, port, egress).serve_forever()
-    except KeyboardInterrupt:
-        pass
 
 
 if __name__ == "__main__":

@@ -70,8 +70,8 @@ def endpoints(server: Server, _app: AdminApp) -> tuple[Endpoint, ...]:
                 Param("resource", "The resource to dump"),
                 Param(
                     "mask",
-                    "The mask to apply. When both resource and mask are specified, the mask is applied to every element "
-                    "in the desired repeated field so that only a subset of fields are returned. The mask is parsed as "
+                    "The mask to apply. When both resource and mask are specified, the mask is applied to every "
+                    "element in the desired repeated field so that only a subset of fields are returned. The mask is parsed as "
                     "a Protobuf::FieldMask",
                 ),
                 Param(
@@ -81,7 +81,8 @@ def endpoints(server: Server, _app: AdminApp) -> tuple[Endpoint, ...]:
                 ),
                 Param(
                     "include_eds",
-                    "Dump currently loaded configuration including EDS. See the response definition for more information",
+                    "Dump currently loaded configuration including EDS. See the response definition for more "
+                    "information",
                     flag=True,
                 ),
             ),

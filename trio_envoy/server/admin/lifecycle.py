@@ -59,7 +59,8 @@ def endpoints(server: Server, _app: AdminApp) -> tuple[Endpoint, ...]:
                 Param(
                     "skip_exit",
                     "When draining listeners, drain the connections but never stop the listeners. The graceful "
-                    "parameter has no effect when this is set, since the drain period only delays stopping the listeners",
+                    "parameter has no effect when this is set, since the drain period only delays stopping the "
+                    "listeners",
                     flag=True,
                 ),
                 Param(
