@@ -152,6 +152,8 @@ class StreamInfo:
     request_id: bytes | None = None
     downstream_remote: Address | None = None  # the trusted client (XFF); None: the connection's
     internal: bool = False
+    health_check: bool = False  # answered by or passed through the health_check filter: not_health_check_filter
+    random: int | None = None  # 64 bits, drawn when a route first needs them: runtime fractions, weighted clusters
 
     bytes_received: int = 0
     bytes_sent: int = 0
