@@ -161,7 +161,7 @@ class HcmConnection:
         headers = response.headers
         first = headers.first
         if b"date" not in first:
-            headers.add(b"date", clock.http_date(clock.now()))
+            headers.add(b"date", clock.http_date())
         if manager.overwrite_server or (
             manager.server_header is ServerHeaderTransformation.APPEND_IF_ABSENT and b"server" not in first
         ):

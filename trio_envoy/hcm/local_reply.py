@@ -22,8 +22,7 @@ def finalize_response(stream: HttpStream, headers: Headers) -> None:
     route = stream.route
     if route is None:
         return
-    if route.response_headers is not None:
-        route.response_headers.apply(headers, stream)
+    route.finalize_response(headers, stream)
     if route.virtual_host.include_attempt_count_in_response and stream.info.upstream_attempts:
         headers.set(b"x-envoy-attempt-count", b"%d" % stream.info.upstream_attempts)
 

@@ -15,6 +15,7 @@ from trio_envoy.accesslog.log import AccessLog
 from trio_envoy.config.hcm import HttpConnectionManager as Config
 from trio_envoy.config.hcm import ServerHeaderTransformation
 from trio_envoy.errors import ConfigError
+from trio_envoy.hcm.codecs import Codecs
 from trio_envoy.hcm.connection import HcmConnection
 from trio_envoy.hcm.context import FilterContext
 from trio_envoy.hcm.edge import Edge
@@ -77,7 +78,8 @@ class HttpConnectionManager:
         self.stream_idle_timeout = _seconds(config.stream_idle_timeout, DEFAULT_STREAM_IDLE_TIMEOUT)
         self.request_timeout = _seconds(config.request_timeout, None)
         self.max_stream_duration = _seconds(common.max_stream_duration if common else None, None)
-        self.codec_options = CodecOptions.of_downstream(config, context)
+        self.codec_options = CodecOptions.of_downstream(config)
+        self.codecs = Codecs(self.codec_options, self.stats, self.services)
 
     def target_for(self, port: int) -> TargetRules:
         """Host and path rules for connections to this local port."""

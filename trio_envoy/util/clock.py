@@ -51,10 +51,10 @@ def _set_anchor(clock: Clock, wall: float) -> _Anchor:
     return _anchor
 
 
-def http_date(at: float) -> bytes:
-    """A time as IMF-fixdate (RFC 9110 s5.6.7), `Mon, 23 Nov 2026 00:40:55 GMT`; made once a second."""
+def http_date(at: float | None = None) -> bytes:
+    """A time (None: now) as IMF-fixdate (RFC 9110 s5.6.7), `Mon, 23 Nov 2026 00:40:55 GMT`; made once a second."""
     global _date
-    second = int(at)
+    second = int(now() if at is None else at)
     known, text = _date
     if known != second:
         text = formatdate(second, usegmt=True).encode("ascii")

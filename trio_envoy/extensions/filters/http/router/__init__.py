@@ -16,24 +16,12 @@ from trio_envoy.hcm.context import FilterContext
 from trio_envoy.hcm.filter import TerminalFilter
 from trio_envoy.hcm.stats import RouterStats
 from trio_envoy.hcm.stream import HttpStream
-from trio_envoy.http.message import LocalReply, Response
+from trio_envoy.http.message import LocalReply, Request, Response
 from trio_envoy.registry import Category, register
 from trio_envoy.routing.entry import Action, DirectResponseAction, ForwardAction, RedirectAction
 
-# Headers by which an internal client steers the router; the HCM has taken them from all others.
-_CONTROLS: Final = frozenset(
-    {
-        b"x-envoy-upstream-rq-timeout-ms",
-        b"x-envoy-upstream-rq-per-try-timeout-ms",
-        b"x-envoy-upstream-rq-timeout-alt-response",
-        b"x-envoy-expected-rq-timeout-ms",
-        b"x-envoy-retry-on",
-        b"x-envoy-retry-grpc-on",
-        b"x-envoy-max-retries",
-        b"x-envoy-retriable-status-codes",
-        b"x-envoy-retriable-header-names",
-    }
-)
+# Headers by which an internal client sets the timeout; the HCM has taken them from all others.
+_CONTROLS: Final = frozenset({b"x-envoy-upstream-rq-timeout-ms", b"x-envoy-expected-rq-timeout-ms"})
 
 
 @attrs.frozen(kw_only=True)
@@ -97,15 +85,14 @@ class RouterFilter(TerminalFilter):
         """The timeouts of a route, computed once."""
         found = self._timings.get(action)
         if found is None:
-            found = self._timings[action] = timing.of_action(action)
+            found = self._timings[action] = timing.of_route(action)
         return found
 
-    def steered(self, stream: HttpStream, default: timing.Timing) -> timing.Timing | None:
-        """The timeouts that the client's control headers ask for; None when it sent none of them."""
-        headers = stream.request.headers
-        if _CONTROLS.isdisjoint(headers.first):
-            return None
-        return timing.with_headers(default, headers, respect_expected=self._respect_expected)
+    def steered(self, request: Request, action: ForwardAction) -> float | None:
+        """The total timeout for this request: the route's, or the one that an internal client asks for."""
+        if _CONTROLS.isdisjoint(request.headers.first):
+            return action.timeout
+        return timing.asked_total(action.timeout, request.headers, respect_expected=self._respect_expected)
 
     def _without_upstream(self, stream: HttpStream, action: Action) -> LocalReply:
         request = stream.request

@@ -13,17 +13,18 @@ import trio
 from trio_envoy.config.core import RoutingPriority
 from trio_envoy.errors import UpstreamFailure
 from trio_envoy.extensions.filters.http.router import replies
+from trio_envoy.extensions.filters.http.router.timing import settled
 from trio_envoy.extensions.filters.http.router.upload import Upload
 from trio_envoy.hcm.local_reply import finalize_response
 from trio_envoy.hcm.stream import HttpStream
 from trio_envoy.http.codec import ClientStream
 from trio_envoy.http.message import LocalReply, Response
 from trio_envoy.net.stream_info import LR, URX
+from trio_envoy.routing import rewrite
 from trio_envoy.routing.entry import ForwardAction, Route
-from trio_envoy.routing.retry import RetryPolicy, policy_for
+from trio_envoy.routing.retry import RetryPolicy, for_request
 from trio_envoy.upstream.cluster import Cluster
 from trio_envoy.upstream.context import DEFAULT, HIGH, LbContext
-from trio_envoy.util.backoff import JitteredBackoff
 from trio_envoy.util.deadlines import Cause
 
 if TYPE_CHECKING:
@@ -48,7 +49,6 @@ class Exchange:
     __slots__ = (
         "_action",
         "_attempts",
-        "_backoff",
         "_charged",
         "_cluster",
         "_context",
@@ -76,7 +76,6 @@ class Exchange:
         self._policy: RetryPolicy | None = action.retry
         self._retries_left = 0
         self._retrying = False
-        self._backoff: JitteredBackoff | None = None
         self._upload: Upload | None = None
         self._up: ClientStream | None = None
         self._attempts = 0
@@ -99,26 +98,24 @@ class Exchange:
         stream, route, action = self._stream, self._route, self._action
         request, info, router = stream.request, stream.info, self._router
         headers = request.headers
-        steered = router.steered(stream, self._timing)
+        total = router.steered(request, action)
+        policy = self._policy = for_request(action.retry, request)
+        if total is not action.timeout or policy is not action.retry:
+            self._timing = settled(total, policy)
+        if policy is not None:
+            self._retries_left = policy.num_retries
         timeout_reply = replies.TIMEOUT
-        if steered is not None:
-            self._timing = steered
-            self._policy = policy_for(action.retry, headers)
-            if headers.remove(_ALTERNATIVE):
-                timeout_reply = replies.alternative(timeout_reply)
-        if self._policy is not None:
-            self._retries_left = self._policy.num_retries
+        if _ALTERNATIVE in headers.first:
+            headers.remove(_ALTERNATIVE)
+            timeout_reply = replies.alternative(timeout_reply)
         if router.tell:
             expected = self._timing.expected_header(0)
             if expected is not None:
                 headers.set(_EXPECTED, expected)
         if route.virtual_host.include_request_attempt_count:
             headers.set(_ATTEMPT_COUNT, b"1")
-        if route.request_headers is not None:
-            route.request_headers.apply(headers, stream)
-        if action.rewrite is not None:
-            info.original_path = request.path
-            action.rewrite(request, router.tell)
+        info.original_path = request.path
+        route.finalize_request(request, stream, keep_original=router.tell)
         stream.timeout_reply = timeout_reply
         if action.idle_timeout is not None:
             self._arm_idle(action.idle_timeout)
@@ -175,10 +172,16 @@ class Exchange:
             up = self._up = await self._cluster.open(context, info.protocol)
         finally:
             info.upstream_host = context.host
+        up.info = info
         info.upstream_connection = up.connection
         info.upstream_protocol = up.protocol
         if action.auto_host_rewrite and context.host is not None and context.host.hostname:
-            action.rewrite_host(request, context.host.hostname.encode(), self._router.tell)
+            rewrite.set_host(
+                request,
+                context.host.hostname.encode(),
+                keep_original=self._router.tell,
+                forwarded=action.append_x_forwarded_host,
+            )
         if self._upload is not None:
             request.body = self._upload.begin()
         return await up.exchange(request, stream.tasks, stream.codec.inform)
@@ -202,7 +205,7 @@ class Exchange:
         self._release()
         info.upstream_transport_failure = failure.transport
         policy = self._policy
-        if policy is not None and policy.wants_failure(failure) and self._may_retry():
+        if policy is not None and policy.wants_reset(failure.reason, sent=failure.sent) and self._may_retry():
             return None
         if isinstance(failure, _PerTryTimeout):
             reply = replies.PER_TRY_TIMEOUT
@@ -219,7 +222,7 @@ class Exchange:
         headers = response.headers
         now = trio.current_time()
         policy = self._policy
-        if policy is not None and policy.wants_response(response.status, headers) and self._may_retry():
+        if policy is not None and policy.wants_response(response) and self._may_retry():
             if router.count_codes:
                 cluster.charge_retry(response.status)
             self._release()
@@ -268,10 +271,8 @@ class Exchange:
         """Wait as the back-off says, then prepare the next attempt."""
         policy, stream = self._policy, self._stream
         assert policy is not None, "only a policy asks for another attempt"
-        if self._backoff is None:
-            self._backoff = policy.backoff(self._router.random)
         self._cluster.stats.upstream_rq_retry_backoff_exponential += 1
-        await trio.sleep(self._backoff.next())
+        await trio.sleep(policy.back_off(self._attempts, self._router.random))
         headers = stream.request.headers
         if self._router.tell:
             ended = stream.info.request_end

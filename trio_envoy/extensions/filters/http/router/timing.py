@@ -11,9 +11,9 @@ import attrs
 
 from trio_envoy.http.headers import Headers
 from trio_envoy.routing.entry import ForwardAction
+from trio_envoy.routing.retry import RetryPolicy
 
 _TIMEOUT: Final = b"x-envoy-upstream-rq-timeout-ms"
-_PER_TRY: Final = b"x-envoy-upstream-rq-per-try-timeout-ms"
 _EXPECTED: Final = b"x-envoy-expected-rq-timeout-ms"
 _MAX_DIGITS: Final = 12
 
@@ -43,35 +43,29 @@ class Timing:
         return b"%d" % max(int(left * 1000), 0)
 
 
-def of_action(action: ForwardAction) -> Timing:
+def of_route(action: ForwardAction) -> Timing:
     """What the route alone says."""
-    per_try = action.retry.per_try_timeout if action.retry is not None else None
-    return _settled(action.timeout, per_try or None)
+    return settled(action.timeout, action.retry)
 
 
-def with_headers(timing: Timing, headers: Headers, *, respect_expected: bool) -> Timing:
-    """What the headers of an internal client make of it; they are taken out of the request.
+def asked_total(total: float | None, headers: Headers, *, respect_expected: bool) -> float | None:
+    """The route's timeout, or what the headers of an internal client ask for; they are taken out of the request.
 
     Args:
-        timing: of the route.
+        total: of the route, seconds.
         headers: of the request.
         respect_expected: Router.respect_expected_rq_timeout: a sidecar's x-envoy-expected-rq-timeout-ms counts first.
     """
-    total, per_try = timing.total, timing.per_try
     asked = _milliseconds(headers, _EXPECTED) if respect_expected else None
     if asked is None:
         asked = _milliseconds(headers, _TIMEOUT)
     headers.remove(_TIMEOUT)
-    if asked is not None:
-        total = asked / 1000 or None
-    asked = _milliseconds(headers, _PER_TRY)
-    headers.remove(_PER_TRY)
-    if asked is not None:
-        per_try = asked / 1000 or None
-    return _settled(total, per_try)
+    return total if asked is None else asked / 1000 or None
 
 
-def _settled(total: float | None, per_try: float | None) -> Timing:
+def settled(total: float | None, policy: RetryPolicy | None) -> Timing:
+    """Both timeouts; that of a try counts for nothing when the total is no longer, as in Envoy."""
+    per_try = policy.per_try_timeout if policy is not None else None
     if per_try is not None and total is not None and per_try >= total:
         per_try = None
     return Timing(total, per_try)
