@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _LOG: Final = logger("http")
 
 _UPGRADE_REFUSED: Final = LocalReply(403, details="upgrade_failed", close=True)
+_TOO_SLOW: Final = 408
 _BUG: Final = LocalReply(500, b"Internal Server Error", details="internal_error")
 _TIMEOUTS: Final = {
     Cause.STREAM_IDLE: LocalReply(408, b"stream timeout", details="stream_idle_timeout", flag=SI),
@@ -245,9 +246,10 @@ class HcmConnection:
         complete(self._manager, stream)
 
     def protocol_error(self, info: StreamInfo, details: str, status: int) -> None:
-        """What the codec has answered itself: 400, 426, 431, 501."""
-        self._manager.stats.downstream_cx_protocol_error += 1
-        info.flags |= DPE
+        """What the codec has answered itself (400, 426, 431, 501), or what ended in its head (0 and DC, or 408)."""
+        if status and status != _TOO_SLOW:
+            self._manager.stats.downstream_cx_protocol_error += 1
+            info.flags |= DPE
         info.details = details
         info.status = status
         count_rejected(self._manager, info)
