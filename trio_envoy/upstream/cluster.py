@@ -20,7 +20,7 @@ from trio_envoy.upstream.breakers import compile_breakers
 from trio_envoy.upstream.context import ClusterContext, LbContext, NoHealthyUpstream
 from trio_envoy.upstream.discovery import make_discovery
 from trio_envoy.upstream.health import make_health_checking
-from trio_envoy.upstream.host import Host, HostSet
+from trio_envoy.upstream.host import HealthFlag, Host, HostSet
 from trio_envoy.upstream.options import ClusterOptions
 from trio_envoy.upstream.policies import make_policy
 from trio_envoy.upstream.pool.keeper import Keeper
@@ -30,6 +30,8 @@ from trio_envoy.upstream.stats import ClusterStats
 from trio_envoy.upstream.transport import Dialer
 
 _PANIC_KEY: Final = "upstream.healthy_panic_threshold"
+_FAILED: Final = int(HealthFlag.FAILED_ACTIVE_HC)
+_REMOVED: Final = int(HealthFlag.PENDING_DYNAMIC_REMOVAL)
 
 
 class Cluster:
@@ -37,6 +39,7 @@ class Cluster:
 
     Attributes:
         name: as routes say it.
+        observability_name: as stats say it.
         config: what it was made from.
         options: HTTP versions, timeouts, limits; router and codecs read them.
         stats: `cluster.<name>.`
@@ -55,13 +58,14 @@ class Cluster:
         self.name = config.name
         self.config = config
         self.options = ClusterOptions.of(config)
-        self.scope = services.stats.scope(f"cluster.{config.alt_stat_name or config.name}.")
+        self.observability_name = config.alt_stat_name or config.name
+        self.scope = services.stats.scope(f"cluster.{self.observability_name}.")
         self.stats = self.scope.block(ClusterStats)
         self.breakers = compile_breakers(config.circuit_breakers, config.name, self.scope, services.runtime)
         self.hosts = HostSet()
         self._services = services
         self._runtime = services.runtime
-        dialer = Dialer(config, self.options, self.scope, services)
+        dialer = Dialer(config, services, self.scope)
         self.context = ClusterContext(config, services, self.scope, self.stats, dialer)
         self._pools = Pools(self.context, self.options, self.breakers, keeper)
         self._policy = make_policy(self.context)
@@ -72,7 +76,7 @@ class Cluster:
         self._other_counts: dict[str, ResponseCounts] = {}
         self._zone = services.options.service_zone
         self._discovery = make_discovery(self.context)
-        self._health = make_health_checking(self.context, self.refresh)
+        self._health = make_health_checking(self.context, self._health_changed)
         self.looping = self._discovery.looping or self._health is not None
         if not self._discovery.looping:
             self.update(self._discovery.hosts)
@@ -107,51 +111,49 @@ class Cluster:
             stream = await pool.wait(context)
         return stream
 
-    def charge_response(
-        self,
-        host: Host | None,
-        status: int,
-        milliseconds: int | None = None,
-        *,
-        internal: bool = False,
-        canary: bool = False,
-    ) -> None:
+    def charge_response(self, host: Host | None, status: int, *, internal: bool = False, canary: bool = False) -> None:
         """Count a response that the router passes on, from upstream or made by itself for this cluster.
 
         Args:
             host: who answered, or was to; None when none was chosen.
             status: of the response.
-            milliseconds: from the request to the end of the response; None: not timed (a local reply).
             internal: the request counts as internal (x-envoy-internal), not external.
             canary: x-envoy-upstream-canary was true.
         """
         self.stats.upstream_rq_completed += 1
-        counts = self._outside if not internal else self._inner_counts()
-        counts.count(status)
-        if milliseconds is not None:
-            counts.time(milliseconds)
+        (self._inner_counts() if internal else self._outside).count(status)
         if host is not None:
             if status < 500:
                 host.rq_success += 1
             else:
                 host.rq_error += 1
             if self._zone and host.locality.zone:
-                self._charge(f"zone.{self._zone}.{host.locality.zone}.", status, milliseconds)
+                self._counts(f"zone.{self._zone}.{host.locality.zone}.").count(status)
             canary = canary or host.canary
         if canary:
-            self._charge("canary.", status, milliseconds)
+            self._counts("canary.").count(status)
+
+    def charge_time(
+        self, host: Host | None, milliseconds: float, *, internal: bool = False, canary: bool = False
+    ) -> None:
+        """Record how long a request took, from its end to the end of its response."""
+        (self._inner_counts() if internal else self._outside).time(milliseconds)
+        if host is not None:
+            if self._zone and host.locality.zone:
+                self._counts(f"zone.{self._zone}.{host.locality.zone}.").time(milliseconds)
+            canary = canary or host.canary
+        if canary:
+            self._counts("canary.").time(milliseconds)
 
     def charge_retry(self, status: int) -> None:
         """Count a response that is not passed on but tried again: `retry.upstream_rq_503`."""
-        self._charge("retry.", status, None)
+        self._counts("retry.").count(status)
 
-    def _charge(self, prefix: str, status: int, milliseconds: int | None) -> None:
+    def _counts(self, prefix: str) -> ResponseCounts:
         counts = self._other_counts.get(prefix)
         if counts is None:
             counts = self._other_counts[prefix] = ResponseCounts(self.scope, (prefix,))
-        counts.count(status)
-        if milliseconds is not None:
-            counts.time(milliseconds)
+        return counts
 
     def _inner_counts(self) -> ResponseCounts:
         if self._inside is None:
@@ -170,28 +172,46 @@ class Cluster:
         if self._health is not None:
             self._health.fail_now(host)
 
-    def update(self, hosts: Sequence[Host]) -> None:
-        """Discovery found these hosts; those that are new, gone or the same are told apart by identity."""
+    def update(self, hosts: Sequence[Host]) -> Sequence[Host]:
+        """Discovery found these hosts, which are told apart by identity; gives those that the cluster has now.
+
+        With health checks a host that is gone stays as long as it passes them, unless ignore_health_on_host_removal.
+        """
         before = self.hosts.hosts
-        old, new = set(before), set(hosts)
-        self.hosts = HostSet(tuple(hosts))
+        wanted = dict.fromkeys(hosts)
+        for host in wanted:
+            host.flags &= ~_REMOVED
+        if self._health is not None and not self.config.ignore_health_on_host_removal:
+            for host in before:
+                if host not in wanted and not host.flags & _FAILED:
+                    host.flags |= _REMOVED
+                    wanted[host] = None
+        self._replace(tuple(wanted))
+        return self.hosts.hosts
+
+    def _replace(self, hosts: tuple[Host, ...]) -> None:
+        before, self.hosts = self.hosts.hosts, HostSet(hosts)
         if self._health is not None:
             self._health.follow(hosts)
-        if old != new:
+        present = set(hosts)
+        gone = [host for host in before if host not in present]
+        if gone or len(before) != len(hosts):
             self.stats.membership_change += 1
-            for host in before:
-                if host not in new:
-                    self._pools.drain(host)
-        self.refresh()
+        for host in gone:
+            self._pools.drain(host)
+        self._rebuild()
 
-    def refresh(self, failed: Host | None = None) -> None:
-        """Health or weights changed: build snapshot and balancer anew.
-
-        Args:
-            failed: a host that has just become unhealthy; its connections are not used again.
-        """
+    def _health_changed(self, failed: Host | None) -> None:
+        """The health of hosts changed; connections to one that has just failed are not used again."""
         if failed is not None:
             self._pools.drain(failed)
+            if failed.flags & _REMOVED:
+                self._replace(tuple([host for host in self.hosts.hosts if host is not failed]))
+                return
+        self._rebuild()
+
+    def _rebuild(self) -> None:
+        """Make snapshot and balancer anew."""
         hosts = self.hosts = HostSet.of(self.hosts.hosts)
         stats = self.stats
         stats.membership_total = len(hosts.hosts)
@@ -211,7 +231,7 @@ class Cluster:
             if self._discovery.looping:
                 discovering = partial(self._discovery.run, self.update)
                 if self.config.wait_for_warm_on_init is False:
-                    tasks.start_soon(discovering)
+                    tasks.start_soon(partial(discovering, task_status=trio.TASK_STATUS_IGNORED))
                 else:
                     await tasks.start(discovering)
             if self._health is not None:
@@ -219,7 +239,7 @@ class Cluster:
             task_status.started()
 
     def close(self) -> None:
-        """Close all connections at once and give up the stats."""
+        """Close idle connections, the others when they are done, and give up the stats."""
         for host in self.hosts.hosts:
-            self._pools.close(host)
+            self._pools.drain(host)
         self.scope.close()

@@ -49,8 +49,9 @@ class NoHealthyUpstream(UpstreamFailure):
         super().__init__("no healthy upstream", UH, sent=False)
 
 
-Update = Callable[[Sequence[Host]], None]
-"""The hosts are these now; health, pools and balancers follow."""
+Update = Callable[[Sequence[Host]], Sequence[Host]]
+"""The hosts are these now; health, pools and balancers follow. Gives those that the cluster has now: hosts that are
+gone but pass their health checks stay until they no longer do."""
 
 
 class Discovery(Protocol):

@@ -26,22 +26,23 @@ class ClusterManager:
 
     Attributes:
         clusters: do not change it.
+        errors: the clusters that could not be made; they are not in `clusters`.
         stats: `cluster_manager.`
     """
 
     def __init__(self, configs: Iterable[ClusterConfig], services: Services) -> None:
-        """Compile all clusters; no task runs yet.
-
-        Raises:
-            ConfigError: a cluster that can't be, or two of one name.
-        """
+        """Compile all clusters; what is wrong is collected in `errors`. No task runs yet."""
         self.stats = services.stats.scope("cluster_manager.").block(ManagerStats)
         self._keeper = Keeper()
+        self.errors: list[ConfigError] = []
         clusters: dict[str, Cluster] = {}
         for config in configs:
-            if config.name in clusters:
-                raise ConfigError(f"cluster manager: duplicate cluster '{config.name}'", at=config, field="name")
-            clusters[config.name] = Cluster(config, services, self._keeper)
+            try:
+                if config.name in clusters:
+                    raise ConfigError(f"cluster manager: duplicate cluster '{config.name}'", at=config, field="name")
+                clusters[config.name] = Cluster(config, services, self._keeper)
+            except ConfigError as error:
+                self.errors.append(error)
         self.clusters: Mapping[str, Cluster] = clusters
         self.stats.cluster_added += len(clusters)
         self.stats.active_clusters = len(clusters)

@@ -78,13 +78,16 @@ class ClusterOptions:
         version, http1, http2 = _current(extension) if extension else _deprecated(config)
         source = extension or config
         common = source.common_http_protocol_options or _NOTHING_COMMON
+        upstream = source.upstream_http_protocol_options or _NOTHING_UPSTREAM
+        if upstream.auto_san_validation:
+            raise ConfigError("auto_san_validation is not supported here", at=upstream, field="auto_san_validation")
         requests = common.max_requests_per_connection or (not extension and config.max_requests_per_connection)
         return cls(
             version=version,
             common=common,
             http1=http1 or Http1ProtocolOptions(),
             http2=http2 or Http2ProtocolOptions(),
-            upstream=source.upstream_http_protocol_options or _NOTHING_UPSTREAM,
+            upstream=upstream,
             connect_timeout=DEFAULT_CONNECT_TIMEOUT if config.connect_timeout is None else config.connect_timeout,
             idle_timeout=_timeout(common.idle_timeout, DEFAULT_IDLE_TIMEOUT),
             max_connection_duration=_timeout(common.max_connection_duration, inf),

@@ -33,7 +33,7 @@ class ResponseCounts:
         for cell in cells:
             cell.value += 1
 
-    def time(self, milliseconds: int) -> None:
+    def time(self, milliseconds: float) -> None:
         """How long a request took."""
         if not self._times:
             self._times = tuple(self._scope.histogram(f"{prefix}upstream_rq_time") for prefix in self._prefixes)

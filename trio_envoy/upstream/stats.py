@@ -5,7 +5,8 @@ Source: Envoy, configuration/upstream/cluster_manager/cluster_stats; the lists a
 
 from __future__ import annotations
 
-from trio_envoy.stats.declare import Counter, Gauge, Histogram, StatsBlock, named
+from trio_envoy.stats.declare import Counter, Gauge, StatsBlock, named
+from trio_envoy.stats.histogram import Histogram
 
 
 class ClusterStats(StatsBlock):

@@ -1,0 +1,43 @@
+"""envoy.cluster.static: the hosts are those of the configuration, by IP address or pipe.
+
+Config: envoy.config.cluster.v3.Cluster with type STATIC.
+"""
+
+from __future__ import annotations
+
+import trio
+
+from trio_envoy.config.cluster import Cluster
+from trio_envoy.net.address import from_config
+from trio_envoy.registry import Category, register
+from trio_envoy.upstream.context import ClusterContext, Update
+from trio_envoy.upstream.discovery import endpoint_of, endpoints, make_host
+
+
+class StaticDiscovery:
+    """Hosts that never change; upstream.context.Discovery.
+
+    Raises:
+        ConfigError: an address that is not an IP address (a hostname), or none.
+    """
+
+    looping = False
+
+    def __init__(self, config: Cluster, context: ClusterContext) -> None:
+        hosts = []
+        for lb, locality in endpoints(config.load_assignment):
+            endpoint = endpoint_of(lb)
+            assert endpoint.address is not None, "endpoint_of() looks for it"
+            hosts.append(make_host(lb, locality, from_config(endpoint.address), endpoint.hostname, context))
+        self.hosts = tuple(hosts)
+
+    async def run(self, update: Update, *, task_status: trio.TaskStatus[None]) -> None:
+        """Nothing to do."""
+        update(self.hosts)
+        task_status.started()
+
+
+@register(Category.CLUSTER, "envoy.cluster.static")
+def make(config: Cluster, context: ClusterContext) -> StaticDiscovery:
+    """The discovery of a cluster."""
+    return StaticDiscovery(config, context)

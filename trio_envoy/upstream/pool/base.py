@@ -1,0 +1,287 @@
+"""What pools of every protocol share: limits, the queue of those who wait, and what is counted.
+
+A pool holds the connections to one host, for one priority (and one TLS name, where the request gives it).
+Source: Envoy, conn_pool/conn_pool_base.cc; the order of checks and counters is measured.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from math import inf
+from typing import TYPE_CHECKING, Final
+
+import attrs
+import trio
+from trio.lowlevel import Abort, current_task, reschedule, wait_task_rescheduled
+
+from trio_envoy.errors import UpstreamFailure
+from trio_envoy.http.codec import ClientStream
+from trio_envoy.net.channel import Channel
+from trio_envoy.net.services import Services
+from trio_envoy.net.stream_info import UF, UO
+from trio_envoy.upstream.breakers import Breakers
+from trio_envoy.upstream.context import LbContext
+from trio_envoy.upstream.host import Host
+from trio_envoy.upstream.options import ClusterOptions
+from trio_envoy.upstream.pool.keeper import Keeper
+from trio_envoy.upstream.stats import ClusterStats
+
+if TYPE_CHECKING:
+    from trio_envoy.upstream.transport import Dialer
+
+OVERFLOW: Final = "overflow"
+TIMEOUT: Final = "connection timeout"
+REMOTE: Final = "remote connection failure"
+
+
+@attrs.frozen(eq=False)
+class PoolContext:
+    """What the pools of one cluster and priority have in common.
+
+    Attributes:
+        options: HTTP versions, timeouts, limits.
+        stats: of the cluster.
+        breakers: of cluster and priority.
+        dialer: makes connections.
+        keeper: looks after idle ones.
+        services: of the process.
+    """
+
+    options: ClusterOptions
+    stats: ClusterStats
+    breakers: Breakers
+    dialer: Dialer
+    keeper: Keeper
+    services: Services
+
+
+class Waiter:
+    """A task that waits for a stream; handed over at most once."""
+
+    __slots__ = ("_failure", "_queue", "_stream", "_task")
+
+    def __init__(self, queue: deque[Waiter]) -> None:
+        self._queue = queue
+        self._task = current_task()
+        self._stream: ClientStream | None = None
+        self._failure: UpstreamFailure | None = None
+
+    async def wait(self) -> ClientStream | None:
+        """The stream, or None: there is room, connect yourself.
+
+        Raises:
+            UpstreamFailure: see fail().
+
+        Cancelled: it has left the queue, and nothing was handed over.
+        """
+        await wait_task_rescheduled(self._abort)
+        if self._failure is not None:
+            raise self._failure
+        return self._stream
+
+    def _abort(self, _raise_cancel: object) -> Abort:
+        self._queue.remove(self)
+        return Abort.SUCCEEDED
+
+    def hand(self, stream: ClientStream | None) -> None:
+        """Wake it with a stream, or with None. It must have left the queue."""
+        self._stream = stream
+        reschedule(self._task)
+
+    def fail(self, failure: UpstreamFailure) -> None:
+        """Wake it with a failure."""
+        self._failure = failure
+        reschedule(self._task)
+
+
+class Pool:
+    """Base of all pools.
+
+    Attributes:
+        host: whose connections these are.
+        planned: see Keeper.
+        generation: counts drains; a connection of an earlier one is not used again.
+    """
+
+    def __init__(self, host: Host, context: PoolContext, server_name: str) -> None:
+        """An empty pool.
+
+        Args:
+            host: whose connections these are.
+            context: what the pools of the cluster share.
+            server_name: TLS name that the request wants; "" leaves it to the transport socket.
+        """
+        self.host = host
+        self.planned = inf
+        self.generation = 0
+        self._context = context
+        self._server_name = server_name
+        self._waiting: deque[Waiter] = deque()
+        self._connections = 0  # connecting, idle or busy
+
+    def take(self) -> ClientStream | None:
+        """A stream on a connection that is there, or None.
+
+        Raises:
+            UpstreamFailure: overflow: max_requests of the circuit breakers.
+        """
+        raise NotImplementedError
+
+    async def _obtain(self) -> ClientStream:
+        """A stream, made or waited for."""
+        raise NotImplementedError
+
+    def expire(self, now: float) -> float:
+        """See Keeper."""
+        raise NotImplementedError
+
+    def drain(self) -> None:
+        """Use none of the present connections again: idle ones are closed, busy ones when they are done."""
+        raise NotImplementedError
+
+    async def wait(self, context: LbContext) -> ClientStream:
+        """A stream on a connection that is made now, or that becomes free.
+
+        Raises:
+            UpstreamFailure: overflow (max_pending_requests or max_requests), or the connection could not be made.
+
+        Cancelled: nothing stays counted; a connection under way for this call is closed.
+        """
+        stats, breakers, host = self._context.stats, self._context.breakers, self.host
+        pending = breakers.pending
+        if not pending.free:
+            stats.upstream_rq_pending_overflow += 1
+            context.host = None
+            raise UpstreamFailure(OVERFLOW, UO, sent=False)
+        pending.take()
+        host.rq_pending_active += 1
+        stats.upstream_rq_pending_active += 1
+        stats.upstream_rq_pending_total += 1
+        try:
+            return await self._obtain()
+        except UpstreamFailure as failure:
+            if failure.flag != UO:
+                stats.upstream_rq_pending_failure_eject += 1
+            raise
+        except trio.Cancelled:
+            stats.upstream_rq_cancelled += 1
+            raise
+        finally:
+            pending.give()
+            host.rq_pending_active -= 1
+            stats.upstream_rq_pending_active -= 1
+
+    def _admit(self) -> None:
+        """Count the beginning of a stream.
+
+        Raises:
+            UpstreamFailure: overflow: max_requests.
+        """
+        stats, host = self._context.stats, self.host
+        requests = self._context.breakers.requests
+        if requests.count >= requests.limit:
+            stats.upstream_rq_active_overflow += 1
+            raise UpstreamFailure(OVERFLOW, UO, sent=False)
+        requests.take()
+        host.rq_total += 1
+        host.rq_active += 1
+        stats.upstream_rq_total += 1
+        stats.upstream_rq_active += 1
+
+    def _end(self) -> None:
+        """Count the end of a stream."""
+        self._context.breakers.requests.give()
+        self.host.rq_active -= 1
+        self._context.stats.upstream_rq_active -= 1
+
+    def _may_connect(self) -> bool:
+        """Whether the circuit breaker lets a connection be made; counts if not."""
+        if self._context.breakers.connections.free or not self._connections:
+            return True
+        self._context.stats.upstream_cx_overflow += 1
+        return False
+
+    def _fail_waiting(self, failure: UpstreamFailure) -> None:
+        """A connection could not be made: whoever waits is told so, as in Envoy."""
+        waiting, reason, transport = self._waiting, failure.reason, failure.transport
+        while waiting:
+            waiting.popleft().fail(UpstreamFailure(reason, failure.flag, transport=transport, sent=False))
+
+    async def _dial(self, alpn: Sequence[str]) -> Channel:
+        """A new connection, counted; the caller counts its end by _ended().
+
+        Args:
+            alpn: protocols to offer over TLS.
+
+        Raises:
+            UpstreamFailure: it could not be made; that is counted, and whoever waits in the pool fails with it.
+
+        Cancelled: nothing of it stays.
+        """
+        context, host = self._context, self.host
+        stats = context.stats
+        start = trio.current_time()
+        channel: Channel | None = None
+        failure: UpstreamFailure | None = None
+        self._begun()
+        try:
+            with trio.move_on_after(context.options.connect_timeout):
+                channel = await context.dialer.dial(
+                    host.address, hostname=host.hostname, server_name=self._server_name, alpn=alpn
+                )
+                stats.upstream_cx_connect_ms.record((trio.current_time() - start) * 1000)
+                return channel
+            stats.upstream_cx_connect_timeout += 1
+            failure = UpstreamFailure(TIMEOUT, UF, sent=False)
+        except UpstreamFailure as error:
+            failure = error
+        finally:
+            if failure is not None:
+                host.cx_connect_fail += 1
+                stats.upstream_cx_connect_fail += 1
+                self._fail_waiting(failure)
+            if channel is None:
+                self._ended(start, remote=failure is not None and failure.reason == REMOTE, active=False)
+        raise failure
+
+    def _begun(self) -> None:
+        host, stats = self.host, self._context.stats
+        self._connections += 1
+        self._context.breakers.connections.take()
+        host.cx_total += 1
+        host.cx_active += 1
+        stats.upstream_cx_total += 1
+        stats.upstream_cx_active += 1
+
+    def _ended(self, born: float, *, remote: bool, active: bool) -> None:
+        """Count the end of a connection.
+
+        Args:
+            born: trio time at which it was begun.
+            remote: the peer closed it, not we.
+            active: streams were under way on it.
+        """
+        stats = self._context.stats
+        self._connections -= 1
+        self._context.breakers.connections.give()
+        self.host.cx_active -= 1
+        stats.upstream_cx_active -= 1
+        stats.upstream_cx_destroy += 1
+        if remote:
+            stats.upstream_cx_destroy_remote += 1
+        else:
+            stats.upstream_cx_destroy_local += 1
+        if active:
+            stats.upstream_cx_destroy_with_active_rq += 1
+            if remote:
+                stats.upstream_cx_destroy_remote_with_active_rq += 1
+            else:
+                stats.upstream_cx_destroy_local_with_active_rq += 1
+        stats.upstream_cx_length_ms.record((trio.current_time() - born) * 1000)
+        self._room()
+
+    def _room(self) -> None:
+        """A connection has ended: who waits longest may make one, if the breaker allows."""
+        if self._waiting and (self._context.breakers.connections.free or not self._connections):
+            self._waiting.popleft().hand(None)

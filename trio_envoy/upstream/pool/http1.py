@@ -1,0 +1,237 @@
+"""HTTP/1 pool: one request at a time on a connection; idle ones wait in a stack, the last used on top, as in Envoy.
+
+The asking task makes the connection itself. When max_connections is reached it waits, first come, first served, for one
+to become free. Idle connections have no task: the poller tells when a peer closes, the keeper when they are too old.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from math import inf
+from typing import Final
+
+import trio
+
+from trio_envoy.errors import UpstreamFailure
+from trio_envoy.http.codec import ClientStream
+from trio_envoy.http.h1.client import Http1ClientConnection
+from trio_envoy.http.h1.options import Http1Options, Http1Stats
+from trio_envoy.net.channel import Channel
+from trio_envoy.upstream.host import Host
+from trio_envoy.upstream.pool.base import Pool, PoolContext, Waiter
+
+ALPN: Final = ("http/1.1",)
+
+
+class Link:
+    """One connection and its history; the owner that its codec gives it back to.
+
+    Attributes:
+        connection: the codec, which is also the stream.
+        channel: its bytes.
+        born: trio time at which it was begun.
+        idle_since: trio time; of use only while it is idle.
+        served: streams begun on it.
+        generation: of the pool when it was made.
+    """
+
+    __slots__ = (
+        "_pool",
+        "born",
+        "channel",
+        "connection",
+        "generation",
+        "idle_since",
+        "on_gone",
+        "received",
+        "sent",
+        "served",
+    )
+
+    connection: Http1ClientConnection
+
+    def __init__(self, pool: Http1Pool, channel: Channel, born: float) -> None:
+        self._pool = pool
+        self.channel = channel
+        self.born = born
+        self.idle_since = born
+        self.served = 0
+        self.generation = pool.generation
+        self.received = 0
+        self.sent = 0
+        self.on_gone = self.report_gone  # bound once
+
+    def give_back(self, connection: Http1ClientConnection) -> None:
+        """The exchange is over; a channel that is closed by now is of no further use."""
+        self._pool.returned(self)
+
+    def report_gone(self) -> None:
+        """Called from the poller's task: the peer of the idle connection has closed."""
+        self._pool.keeper.report_gone(self)
+
+    def bury(self) -> None:
+        """See Keeper."""
+        self._pool.bury(self)
+
+
+class Http1Pool(Pool):
+    """HTTP/1 connections to one host.
+
+    Attributes:
+        keeper: see there.
+    """
+
+    def __init__(
+        self, codec_options: Http1Options, codec_stats: Http1Stats, host: Host, context: PoolContext, server_name: str
+    ) -> None:
+        super().__init__(host, context, server_name)
+        self.keeper = context.keeper
+        self._idle: deque[Link] = deque()  # the one that has rested longest is the first
+        options = context.options
+        self._codec_options = codec_options
+        self._codec_stats = codec_stats
+        self._idle_timeout = options.idle_timeout
+        self._max_duration = options.max_connection_duration
+        self._max_requests = options.max_requests_per_connection
+        self._expires = min(self._idle_timeout, self._max_duration) != inf
+
+    def take(self) -> ClientStream | None:
+        idle = self._idle
+        while idle:
+            link = idle[-1]
+            if link.channel.readable():  # closed by its peer; nothing else comes without a request
+                idle.pop()
+                self._destroy(link, remote=True)
+                continue
+            self._admit()
+            idle.pop()
+            link.channel.on_gone = None
+            return self._begin(link)
+        return None
+
+    def _begin(self, link: Link) -> ClientStream:
+        link.served += 1
+        if link.served >= self._max_requests:
+            self._context.stats.upstream_cx_max_requests += 1
+        return link.connection
+
+    async def _obtain(self) -> ClientStream:
+        waited = False
+        while not self._may_connect():
+            waiter = Waiter(self._waiting)
+            if waited:  # someone else took the room that it was told of
+                self._waiting.appendleft(waiter)
+            else:
+                self._waiting.append(waiter)
+            stream = await waiter.wait()
+            if stream is not None:
+                return stream
+            waited = True
+        link = await self._connect()
+        try:
+            self._admit()
+        except UpstreamFailure:
+            self._rest(link)
+            raise
+        return self._begin(link)
+
+    async def _connect(self) -> Link:
+        born = trio.current_time()
+        channel = await self._dial(ALPN)
+        link = Link(self, channel, born)
+        link.connection = Http1ClientConnection(
+            channel, self._codec_options, self._codec_stats, self._context.services.poller.view, link
+        )
+        return link
+
+    def _begun(self) -> None:
+        super()._begun()
+        self._context.stats.upstream_cx_http1_total += 1
+
+    def returned(self, link: Link) -> None:
+        """A stream is over: use its connection for who waits, keep it, or count its end."""
+        self._end()
+        self._count_bytes(link)
+        connection = link.connection
+        if link.channel.closed:
+            if connection.protocol_error:
+                self._context.stats.upstream_cx_protocol_error += 1
+            if connection.asked_to_close:
+                self._context.stats.upstream_cx_close_notify += 1
+            self._closed(link, remote=connection.peer_closed, active=connection.cut_short)
+        elif self._spent(link):
+            self._destroy(link, remote=False)
+        else:
+            self._reuse(link)
+
+    def _count_bytes(self, link: Link) -> None:
+        info, stats = link.channel.info, self._context.stats
+        received, sent = info.bytes_received, info.bytes_sent
+        stats.upstream_cx_rx_bytes_total += received - link.received
+        stats.upstream_cx_tx_bytes_total += sent - link.sent
+        link.received, link.sent = received, sent
+
+    def _spent(self, link: Link) -> bool:
+        """Whether a connection is not to be used again, although it could."""
+        if link.generation != self.generation or link.served >= self._max_requests:
+            return True
+        if self._max_duration != inf and trio.current_time() - link.born >= self._max_duration:
+            self._context.stats.upstream_cx_max_duration_reached += 1
+            return True
+        return False
+
+    def _reuse(self, link: Link) -> None:
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            try:
+                self._admit()
+            except UpstreamFailure as failure:
+                waiter.fail(failure)
+            else:
+                waiter.hand(self._begin(link))
+                return
+        self._rest(link)
+
+    def _rest(self, link: Link) -> None:
+        now = link.idle_since = trio.current_time()
+        self._idle.append(link)
+        link.channel.on_gone = link.on_gone
+        if self._expires:
+            at = min(now + self._idle_timeout, link.born + self._max_duration)
+            if at < self.planned:
+                self.keeper.plan(self, at)
+
+    def bury(self, link: Link) -> None:
+        """The peer of a connection has closed; if it is idle it goes."""
+        if link in self._idle:
+            self._idle.remove(link)
+            self._destroy(link, remote=True)
+
+    def expire(self, now: float) -> float:
+        idle, stats = self._idle, self._context.stats
+        while idle and idle[0].idle_since + self._idle_timeout <= now:
+            stats.upstream_cx_idle_timeout += 1
+            self._destroy(idle.popleft(), remote=False)
+        if self._max_duration != inf:
+            for link in [link for link in idle if link.born + self._max_duration <= now]:
+                stats.upstream_cx_max_duration_reached += 1
+                idle.remove(link)
+                self._destroy(link, remote=False)
+        return min(
+            (min(link.idle_since + self._idle_timeout, link.born + self._max_duration) for link in idle), default=inf
+        )
+
+    def drain(self) -> None:
+        self.generation += 1
+        while self._idle:
+            self._destroy(self._idle.pop(), remote=False)
+
+    def _destroy(self, link: Link, *, remote: bool) -> None:
+        """Close a connection that has no stream."""
+        link.channel.on_gone = None
+        link.channel.close()
+        self._closed(link, remote=remote, active=False)
+
+    def _closed(self, link: Link, *, remote: bool, active: bool) -> None:
+        self._context.stats.upstream_rq_per_cx.record(link.served)
+        self._ended(link.born, remote=remote, active=active)

@@ -1,0 +1,123 @@
+"""Finds the pool for a request: by host, priority, HTTP version and, where the request gives it, TLS name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from trio_envoy.http.h1.options import Http1Options, Http1Stats
+from trio_envoy.net.address import parse_ip
+from trio_envoy.upstream.breakers import Breakers
+from trio_envoy.upstream.context import ClusterContext, LbContext
+from trio_envoy.upstream.host import Host
+from trio_envoy.upstream.options import ClusterOptions, Version
+from trio_envoy.upstream.pool.base import Pool, PoolContext
+from trio_envoy.upstream.pool.http1 import Http1Pool
+from trio_envoy.upstream.pool.keeper import Keeper
+
+_HTTP2: Final = 2  # added to the priority: the key of a pool that speaks HTTP/2
+_DOWNSTREAM_HTTP2: Final = "HTTP/2"
+
+
+MakePool = Callable[[Host, PoolContext, str], Pool]
+
+
+class Pools:
+    """The pools of one cluster; they hang on its hosts.
+
+    Attributes:
+        find: (host, context, protocol of the downstream stream) -> its pool, made on first need.
+    """
+
+    find: Callable[[Host, LbContext, str], Pool]
+
+    def __init__(
+        self, context: ClusterContext, options: ClusterOptions, breakers: tuple[Breakers, Breakers], keeper: Keeper
+    ) -> None:
+        self._contexts = [
+            PoolContext(
+                options=options,
+                stats=context.stats,
+                breakers=each,
+                dialer=context.dialer,
+                keeper=keeper,
+                services=context.services,
+            )
+            for each in breakers
+        ]
+        self._options = options
+        self._scope = context.scope
+        self._make_http1: MakePool | None = None
+        self._make_http2: MakePool | None = None
+        self._version = options.version
+        self._first_key = _HTTP2 if options.version is Version.HTTP2 else 0
+        self._name = options.upstream.override_auto_sni_header.lower().encode()
+        if options.upstream.auto_sni:
+            self.find = self._find_named
+        elif options.version is Version.DOWNSTREAM:
+            self.find = self._find_by_protocol
+        else:
+            self.find = self._find
+
+    def _find(self, host: Host, context: LbContext, protocol: str) -> Pool:
+        key = self._first_key + context.priority
+        return host.pools.get(key) or self._make(host, key)
+
+    def _find_by_protocol(self, host: Host, context: LbContext, protocol: str) -> Pool:
+        key = self._key(context, protocol)
+        return host.pools.get(key) or self._make(host, key)
+
+    def _find_named(self, host: Host, context: LbContext, protocol: str) -> Pool:
+        """auto_sni: connections for one name are not used for another."""
+        key = self._key(context, protocol)
+        name = self._server_name(context)
+        return host.pools.get((key, name)) or self._make(host, key, name)
+
+    def _key(self, context: LbContext, protocol: str) -> int:
+        if self._version is Version.DOWNSTREAM:
+            return context.priority + (_HTTP2 if protocol == _DOWNSTREAM_HTTP2 else 0)
+        return context.priority + self._first_key
+
+    def _server_name(self, context: LbContext) -> str:
+        request = context.request
+        if request is None:
+            return ""
+        name = request.headers.get(self._name) if self._name else None
+        server_name = without_port(name or request.authority).decode("latin-1")
+        return "" if parse_ip(server_name) is not None else server_name
+
+    def _make(self, host: Host, key: int, name: str | None = None) -> Pool:
+        context = self._contexts[key & ~_HTTP2]
+        make = self._http2() if key & _HTTP2 else self._http1()
+        pool = host.pools[key if name is None else (key, name)] = make(host, context, name or "")
+        return pool
+
+    def _http1(self) -> MakePool:
+        if self._make_http1 is None:
+            options, scope = self._options, self._scope
+            self._make_http1 = partial(
+                Http1Pool,
+                Http1Options.of_upstream(options.http1, options.common),
+                scope.scope("http1.").block(Http1Stats),
+            )
+        return self._make_http1
+
+    def _http2(self) -> MakePool:
+        if self._make_http2 is None:
+            from trio_envoy.upstream.pool.http2 import pool_maker  # its codec takes long to load
+
+            self._make_http2 = pool_maker(self._options, self._scope)
+        return self._make_http2
+
+    def drain(self, host: Host) -> None:
+        """Use none of the host's connections again."""
+        for pool in host.pools.values():
+            pool.drain()
+
+
+def without_port(authority: bytes) -> bytes:
+    """The host of an authority, an IPv6 address without its brackets."""
+    if authority.startswith(b"["):
+        return authority[1:].partition(b"]")[0]
+    return authority.partition(b":")[0]

@@ -1,0 +1,104 @@
+"""From a host's address to a channel that speaks the cluster's transport: TCP or pipe, then TLS if it is configured.
+
+The words for what went wrong are Envoy's (network/connection_impl.cc), as %UPSTREAM_TRANSPORT_FAILURE_REASON% shows
+them.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Sequence
+from typing import Final, cast
+
+from trio_envoy import registry
+from trio_envoy.config.cluster import Cluster
+from trio_envoy.errors import ConfigError, UpstreamFailure
+from trio_envoy.net.address import Address, PipeAddress, from_sockaddr
+from trio_envoy.net.channel import Channel
+from trio_envoy.net.filter import Connecting, TransportContext
+from trio_envoy.net.services import Services
+from trio_envoy.net.socket_channel import SocketChannel
+from trio_envoy.net.stream_info import UF, ConnectionInfo
+from trio_envoy.registry import Category
+from trio_envoy.stats.store import Scope
+
+REMOTE: Final = "remote connection failure"
+LOCAL: Final = "local connection failure"
+
+# What connect() says at once, before any packet; Envoy words it differently from what comes back later.
+_IMMEDIATE: Final = frozenset(
+    {errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EINVAL, errno.EACCES, errno.EPERM}
+)
+_OUT_OF_DESCRIPTORS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+
+class Dialer:
+    """Makes connections for one cluster; nothing is counted here, and there is no timeout.
+
+    Args:
+        config: of the cluster.
+        services: of the process.
+        scope: `cluster.<name>.`
+
+    Raises:
+        ConfigError: a transport socket that is not supported or not for upstreams.
+    """
+
+    def __init__(self, config: Cluster, services: Services, scope: Scope) -> None:
+        self._services = services
+        options = config.upstream_connection_options
+        self._keepalive = options.tcp_keepalive if options is not None else None
+        self._transport = _transport(config, TransportContext(services, scope))
+
+    async def dial(
+        self, address: Address, *, hostname: str = "", server_name: str = "", alpn: Sequence[str] = ()
+    ) -> Channel:
+        """A connected channel, hands shaken.
+
+        Args:
+            address: of the host.
+            hostname: of the host, for auto_host_sni.
+            server_name: TLS name that the request wants; "" leaves it to the configuration.
+            alpn: protocols to offer when the configuration names none.
+
+        Raises:
+            UpstreamFailure: flag UF.
+
+        Cancelled: what was opened is closed.
+        """
+        channel = await self._connected(address)
+        if self._transport is None:
+            return channel
+        return await self._transport.connect(channel, hostname=hostname, server_name=server_name, alpn=alpn)
+
+    async def _connected(self, address: Address) -> Channel:
+        services = self._services
+        try:
+            sock = await services.network.connect(address, keepalive=self._keepalive)
+            local = from_sockaddr(sock.family, sock.getsockname())
+        except OSError as error:
+            raise connect_failure(error, address) from error
+        return SocketChannel(sock, services.poller, ConnectionInfo(services.connection_id(), local, address))
+
+
+def connect_failure(error: OSError, address: Address) -> UpstreamFailure:
+    """What Envoy says of an error of connect()."""
+    text = os.strerror(error.errno) if error.errno else str(error)
+    if error.errno in _OUT_OF_DESCRIPTORS:
+        return UpstreamFailure(LOCAL, UF, transport=text, sent=False)
+    if isinstance(address, PipeAddress) or error.errno in _IMMEDIATE:
+        text = f"immediate connect error: {text}|remote address:{address}"
+    else:
+        text = f"delayed connect error: {text}"
+    return UpstreamFailure(REMOTE, UF, transport=text, sent=False)
+
+
+def _transport(config: Cluster, context: TransportContext) -> Connecting | None:
+    socket = config.transport_socket
+    if socket is None or socket.typed_config is None:
+        return None
+    extension = registry.extension_for(Category.TRANSPORT_SOCKET_UPSTREAM, socket.typed_config)
+    if extension is None:
+        raise ConfigError(f"{socket.name!r} is no transport socket for clusters", at=socket, field="typed_config")
+    return cast(Connecting, extension.factory(socket.typed_config, context))
