@@ -148,7 +148,7 @@ class Runtime:
 
     def fraction(self, config: RuntimeFractionalPercent) -> Callable[[int], bool]:
         """A test of a random number against this fraction, with the runtime key looked up at each call."""
-        default = config.default_value or FractionalPercent()
+        default = FractionalPercent() if config.default_value is None else config.default_value
         numerator, denominator = default.numerator, _DENOMINATORS[default.denominator]
         key = config.runtime_key
         if not key:

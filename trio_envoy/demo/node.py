@@ -10,7 +10,6 @@ import json
 import sys
 
 from trio_envoy.cli import serve
-from trio_envoy.net.dns import Resolver
 from trio_envoy.net.sockets import Network, NetworkTable
 from trio_envoy.server.command_line import parse
 
@@ -18,7 +17,7 @@ from trio_envoy.server.command_line import parse
 def main() -> int:
     """`python -m trio_envoy.demo.node TABLE FLAGS...`."""
     table = json.loads(sys.argv[1])
-    network = Network(Resolver(), NetworkTable.of(table["names"], table["binds"], table["connects"]))
+    network = Network(NetworkTable.of(table["names"], table["binds"], table["connects"]))
     return serve(parse(sys.argv[2:]), network=network)
 
 

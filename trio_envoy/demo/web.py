@@ -56,27 +56,28 @@ class Application(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: Application
 
     def do_GET(self) -> None:
         """Answer the two paths; all others are 404."""
         kind, _, number = self.path.lstrip("/").partition("/")
-        if kind == "trace" and self.server.egress:
-            self._call_next()
+        application = self.server
+        assert isinstance(application, Application), "it makes us"
+        if kind == "trace" and application.egress:
+            self._call_next(application)
         if kind in {"service", "trace"} and number:
-            self._answer(200, self.server.greeting(number))
+            self._answer(200, application.greeting(number))
         else:
             self._answer(404, "not found\n")
 
-    def _call_next(self) -> None:
+    def _call_next(self, application: Application) -> None:
         """GET /trace/2 through the sidecar; what comes of it is for the traces only."""
         headers = {name: self.headers[name] for name in TRACE_HEADERS if name in self.headers}
-        request = urllib.request.Request(f"http://127.0.0.1:{self.server.egress}/trace/2", headers=headers)
+        request = urllib.request.Request(f"http://127.0.0.1:{application.egress}/trace/2", headers=headers)
         try:
             with urllib.request.urlopen(request, timeout=_CALL_TIMEOUT) as response:  # noqa: S310 - always http
                 response.read()
         except (urllib.error.URLError, OSError) as error:
-            print(f"service {self.server.service}: no answer from service 2: {error}", file=sys.stderr)  # noqa: T201
+            print(f"service {application.service}: no answer from service 2: {error}", file=sys.stderr)  # noqa: T201
 
     def _answer(self, status: int, text: str) -> None:
         body = text.encode()

@@ -139,6 +139,10 @@ class HttpConnectionManager:
             stream.codec.close_after()
         return response
 
+    def draining(self) -> bool:
+        """Whether connections are to end with their next response."""
+        return self.services.health_failed or self.context.draining()
+
     async def serve(self, connection: Connection) -> None:
         """Serve the connection to its end; see TerminalFilter."""
         await HcmConnection(self, connection).serve()

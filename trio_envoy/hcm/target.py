@@ -10,7 +10,7 @@ from typing import Final
 
 from trio_envoy.config.hcm import HttpConnectionManager, PathWithEscapedSlashesAction
 from trio_envoy.hcm.stats import HcmStats
-from trio_envoy.http import path as paths
+import trio_envoy.http.path as paths
 from trio_envoy.http.message import LocalReply, Request
 from trio_envoy.runtime import Runtime
 

@@ -17,12 +17,13 @@ import trio
 from trio_envoy.config.core import Node
 from trio_envoy.config.loader import Loaded
 from trio_envoy.errors import ConfigError
-from trio_envoy.net.dns import DnsStats, Resolver
+from trio_envoy.net.dns import DnsStats
 from trio_envoy.net.local_address import local_address
 from trio_envoy.net.poller import make_poller
 from trio_envoy.net.services import Options, Services
 from trio_envoy.net.sockets import Network
 from trio_envoy.runtime import Runtime, RuntimeStats
+from trio_envoy.server.admin.serve import AdminServer
 from trio_envoy.server.command_line import CommandLine
 from trio_envoy.server.lifecycle import Lifecycle
 from trio_envoy.server.listeners import ListenerManager
@@ -78,6 +79,8 @@ class Server:
         store = Store()
         node = bootstrap.node or Node()
         options = _options(command_line, node)
+        network = network or Network()
+        network.resolver.stats = store.scope("dns.cares.").block(DnsStats)
         runtime_stats = store.scope("runtime.").block(RuntimeStats)
         runtime = Runtime(None, runtime_stats)
         with _collected(errors):
@@ -87,7 +90,7 @@ class Server:
             runtime=runtime,
             timers=Timers(),
             poller=make_poller(),
-            network=network or Network(Resolver(store.scope("dns.cares.").block(DnsStats))),
+            network=network,
             random=random or Random(SystemRandom().getrandbits(128)),  # noqa: S311 - balancing and ids, no secrets
             log_files=LogFiles(store.scope("filesystem.").block(FilesystemStats), options.file_flush_interval),
             node=node,
@@ -103,6 +106,10 @@ class Server:
         errors += self.clusters.errors
         self.listeners = ListenerManager(resources.listeners if resources else (), self.services, self.clusters)
         errors += self.listeners.errors
+        self.admin: AdminServer | None = None
+        if bootstrap.admin is not None and bootstrap.admin.address is not None:
+            with _collected(errors):
+                self.admin = AdminServer(bootstrap.admin, self)
         if errors:
             raise loaded.locate(errors)
         self.started_wall = clock.now()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import AsyncIterator
 from typing import Final
 
 import trio
@@ -26,8 +27,8 @@ async def run_until_signal(server: Server, log: ApplicationLog) -> None:
             tasks.cancel_scope.cancel()
 
 
-async def _listen(signals: trio.abc.ReceiveChannel[int] | object, server: Server, log: ApplicationLog) -> None:
-    async for number in signals:  # type: ignore[attr-defined]  # an async iterator, trio gives it no public type
+async def _listen(signals: AsyncIterator[int], server: Server, log: ApplicationLog) -> None:
+    async for number in signals:
         name = signal.Signals(number).name
         if number in _STOP:
             _LOG.warning("caught %s", name)

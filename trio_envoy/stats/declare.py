@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping
 from operator import attrgetter
 from typing import Annotated, Any, ClassVar, Final, NamedTuple, TypeAlias, get_args, get_type_hints
 
-from trio_envoy.stats.histogram import Histogram
+from trio_envoy.stats.histogram import Histogram as Histogram  # for declaring modules
 
 
 class Kind(enum.Enum):

@@ -84,10 +84,11 @@ class AdminApp(TerminalFilter):
             _LOG.error('admin path "%s" mutates state, method=%s rather than POST', query.path, query.method)
             return Reply(f"Method {query.method} not allowed, POST required.", 405, headers=((b"allow", b"POST"),))
         try:
-            return await endpoint.handler(query)
+            reply: Reply = await endpoint.handler(query)
         except Exception:
             _LOG.exception("admin endpoint %s met a bug", query.path)
             return Reply("internal error; see the log\n", 500)
+        return reply
 
     def help_text(self) -> str:
         """The text of /help."""

@@ -63,9 +63,9 @@ def endpoints(server: Server, app: AdminApp) -> tuple[Endpoint, ...]:
         return Reply(HOT_RESTART_VERSION)
 
     async def init_dump(_: Query) -> Reply:
-        waiting = [name for name, cluster in server.clusters.clusters.items() if not cluster.warm]
-        if not waiting:
+        if server.lifecycle.initialized.is_set():
             return json_reply({})
+        waiting = [name for name, cluster in server.clusters.clusters.items() if cluster.looping]
         dump = {
             "@type": "type.googleapis.com/envoy.admin.v3.UnreadyTargetsDumps",
             "unready_targets_dumps": [{"name": "init manager Server", "target_names": waiting}],

@@ -30,9 +30,7 @@ def endpoints(server: Server, _app: AdminApp) -> tuple[Endpoint, ...]:
         if query.has("skip_exit") and not query.has("graceful"):
             return Reply("skip_exit requires graceful\n", 400)
         server.listeners.drain(
-            inbound_only=query.has("inboundonly"),
-            graceful=query.has("graceful"),
-            keep_open=query.has("skip_exit"),
+            inbound_only=query.has("inboundonly"), graceful=query.has("graceful"), skip_exit=query.has("skip_exit")
         )
         return Reply("OK\n")
 

@@ -16,7 +16,9 @@ def endpoints(server: Server, _app: AdminApp) -> tuple[Endpoint, ...]:
     """The endpoint of this file."""
 
     async def listeners(query: Query) -> Reply:
-        rows = [(listener.name, listener.address) for listener in server.listeners.listeners]
+        rows = [
+            (listener.name, address) for listener in server.listeners.listeners for address in listener.addresses[:1]
+        ]
         if query.params.get("format") == "json":
             statuses = [{"name": name, "local_address": address_tree(address)} for name, address in rows]
             return json_reply({"listener_statuses": statuses} if statuses else {})

@@ -180,7 +180,7 @@ class Exchange:
                 request,
                 context.host.hostname.encode(),
                 keep_original=self._router.tell,
-                forwarded=action.append_x_forwarded_host,
+                append_forwarded=action.append_x_forwarded_host,
             )
         if self._upload is not None:
             request.body = self._upload.begin()
