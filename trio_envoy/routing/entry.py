@@ -6,23 +6,21 @@ this request (as in Envoy, where the choice is part of matching, so that filters
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Final
 
 import attrs
 
 from trio_envoy.config.core import RoutingPriority
+from trio_envoy.formatter.context import LogContext
+from trio_envoy.http.headers import Headers
 from trio_envoy.http.message import Request
 from trio_envoy.routing.header_ops import HeaderOps
 from trio_envoy.routing.overrides import Overrides
+from trio_envoy.routing.redirect import Location
 from trio_envoy.routing.retry import RetryPolicy
+from trio_envoy.routing.rewrite import Rewrite
 
-DEFAULT_TIMEOUT = 15.0  # s; RouteAction.timeout
-
-Rewrite = Callable[[Request, bool], None]
-"""Change path and authority of a request that goes up.
-
-The flag: tell the old ones in x-envoy-original-path and x-envoy-original-host (Router.suppress_envoy_headers is off).
-"""
+DEFAULT_TIMEOUT: Final = 15.0  # s; RouteAction.timeout
 
 
 @attrs.frozen(eq=False)
@@ -53,8 +51,8 @@ class ForwardAction:
         idle_timeout: seconds, instead of the HCM's stream_idle_timeout; None: not said; 0: off.
         retry: when to try again; None: never (the request's own x-envoy-retry-on aside).
         priority: which circuit breakers and pools.
-        rewrite: call it, after the header operators, on the request that goes up; None: nothing to do.
-        auto_host_rewrite: the authority is the upstream host's name (rewrite.set_host).
+        rewrite: what Route.finalize_request does after the header operators; None: nothing.
+        auto_host_rewrite: the authority becomes the upstream host's name, once that is known (rewrite.set_host).
         append_x_forwarded_host: a rewritten authority leaves the old one in x-forwarded-host.
     """
 
@@ -80,7 +78,7 @@ class RedirectAction:
     """
 
     status: int
-    location: Callable[[Request], bytes]
+    location: Location
     rewrite: Rewrite | None = None
 
 
@@ -96,7 +94,7 @@ class DirectResponseAction:
 
     status: int
     body: bytes = b""
-    location: Callable[[Request], bytes] | None = None
+    location: Location | None = None
 
 
 Action = ForwardAction | RedirectAction | DirectResponseAction
@@ -123,3 +121,25 @@ class Route:
     request_headers: HeaderOps | None = None
     response_headers: HeaderOps | None = None
     body_buffer_limit: int | None = None
+
+    def finalize_request(self, request: Request, context: LogContext, *, keep_original: bool) -> None:
+        """Make the request of a ForwardAction the one that goes up: headers first, then authority and path.
+
+        Args:
+            request: changed.
+            context: its HttpStream, for the operators in header values.
+            keep_original: leave x-envoy-original-path and x-envoy-original-host; Router.suppress_envoy_headers is off.
+        """
+        if self.request_headers is not None:
+            self.request_headers.apply(request.headers, context)
+        if isinstance(self.action, ForwardAction) and self.action.rewrite is not None:
+            self.action.rewrite(request, keep_original)
+
+    def finalize_response(self, headers: Headers, context: LogContext) -> None:
+        """Change the headers of a response of this route.
+
+        %RESPONSE_CODE% is read from context.info, %RESP()% from context.response: set them first. (For a local reply
+        Envoy has a :status but no %RESPONSE_CODE% yet.)
+        """
+        if self.response_headers is not None:
+            self.response_headers.apply(headers, context)

@@ -1,12 +1,44 @@
-"""Route tables: from a request to its route."""
+"""Route tables: from a request to its route.
+
+Proto: envoy.config.route.v3.RouteConfiguration. Source: Envoy, router/config_impl.cc.
+"""
 
 from __future__ import annotations
 
-from trio_envoy.config.route import RouteConfiguration
+from typing import Final
+
+import attrs
+
+from trio_envoy.config.route import RouteConfiguration, TlsRequirementType
+from trio_envoy.config.route import VirtualHost as HostConfig
+from trio_envoy.errors import ConfigError
 from trio_envoy.http.message import Request
 from trio_envoy.net.stream_info import StreamInfo
+from trio_envoy.routing.compile import TableCompiler
 from trio_envoy.routing.context import RouteContext
-from trio_envoy.routing.entry import Route
+from trio_envoy.routing.domains import Domains
+from trio_envoy.routing.entry import RedirectAction, Route, VirtualHost
+from trio_envoy.routing.match import Step, compile_steps
+from trio_envoy.routing.overrides import NO_OVERRIDES
+from trio_envoy.routing.redirect import https_location
+
+# What require_tls answers with; it belongs to no virtual host and has no headers of its own, as in Envoy.
+_TO_HTTPS: Final = Route(
+    name="", virtual_host=VirtualHost(""), overrides=NO_OVERRIDES, action=RedirectAction(301, https_location)
+)
+
+
+@attrs.frozen(eq=False)
+class _Host:
+    """A compiled virtual host.
+
+    Attributes:
+        steps: its routes.
+        require_tls: of whom; None: of nobody.
+    """
+
+    steps: tuple[Step, ...]
+    require_tls: TlsRequirementType | None
 
 
 class RouteTable:
@@ -22,9 +54,29 @@ class RouteTable:
 
         Raises:
             ConfigError: an unknown cluster, a duplicate domain, a bad regex, header or operator.
+            ExceptionGroup: of ConfigErrors, when more than one thing is wrong.
         """
         self.name = config.name
         self.internal_only_headers = tuple(name.lower().encode() for name in config.internal_only_headers)
+        compiler = TableCompiler(config, context)
+        ignore_parameters = config.ignore_path_parameters_in_path_matching
+
+        def host(source: HostConfig) -> _Host:
+            candidates = tuple(compiler.candidates(source))
+            steps = compile_steps(candidates, context, ignore_parameters=ignore_parameters)
+            tls = source.require_tls
+            return _Host(steps, None if tls is TlsRequirementType.NONE else tls)
+
+        hosts = [(source, source.domains, host(source)) for source in config.virtual_hosts]
+        faults = compiler.faults
+        try:
+            self._domains = Domains(hosts, table=config.name, ignore_port=config.ignore_port_in_host_matching)
+        except ConfigError as fault:
+            faults.append(fault)
+        if len(faults) == 1:
+            raise faults[0]
+        if faults:
+            raise ExceptionGroup(f"route configuration {config.name!r}", faults)
 
     def match(self, request: Request, info: StreamInfo) -> Route | None:
         """The route of this request, everything in it settled; None: 404, NR, `route_not_found`.
@@ -32,4 +84,20 @@ class RouteTable:
         The weighted cluster is drawn, and the cluster_header read, here: a filter that changes what routes look at
         calls match again and assigns stream.route.
         """
-        raise NotImplementedError
+        host = self._domains.find(request.authority)
+        if host is None or not request.path:  # only a connect_matcher takes what has no path
+            return None
+        if host.require_tls is not None and _must_use_tls(host.require_tls, request):
+            return _TO_HTTPS
+        for step in host.steps:
+            route = step(request, info)
+            if route is not None:
+                return route
+        return None
+
+
+def _must_use_tls(requirement: TlsRequirementType, request: Request) -> bool:
+    first = request.headers.first
+    if first.get(b"x-forwarded-proto", request.scheme) == b"https":
+        return False
+    return requirement is TlsRequirementType.ALL or first.get(b"x-envoy-internal") != b"true"
