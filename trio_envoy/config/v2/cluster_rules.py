@@ -145,4 +145,18 @@ def _outlier_detection(node: Node) -> None:
     node.run.change(node.path, "always_eject_one_host: true is written: up to 1.17 Envoy did so", v2=False)
 
 
+def _health_check(node: Node) -> None:
+    """Where a cluster has several health checks Envoy wants a name for each now, which v2's could not have."""
+    checks = node.parent.get("health_checks") if node.parent is not None else None
+    if not isinstance(checks, list) or len(checks) < 2 or node.get("name"):
+        return
+    if node.era is not Era.V2 and not node.run.is_v2:
+        node.run.depends()
+        return
+    name = f"health_check_{node.path[-1]}"
+    node.put("name", name, node.path)
+    node.run.change(node.path, f"name: {name} is written: each of several health checks must have one", v2=False)
+
+
 FINISH["envoy.config.cluster.v3.OutlierDetection"] = _outlier_detection
+FINISH["envoy.config.core.v3.HealthCheck"] = _health_check
