@@ -26,6 +26,7 @@ REQUEST_ID: Final = b"x-request-id"
 # Stripped from every request that is not internal (cleanInternalHeaders).
 _CONTROL: Final = frozenset(
     {
+        b"x-envoy-internal",
         b"x-envoy-retriable-status-codes",
         b"x-envoy-retriable-header-names",
         b"x-envoy-retry-on",

@@ -1,0 +1,191 @@
+"""The edge rules; expectations are transcripts of Envoy 1.40."""
+
+from random import Random
+from types import SimpleNamespace
+
+import pytest
+
+from trio_envoy.config.address import CidrRange
+from trio_envoy.config.hcm import HttpConnectionManager, InternalAddressConfig
+from trio_envoy.hcm.edge import Edge, InternalAddresses
+from trio_envoy.http.headers import Headers
+from trio_envoy.http.message import Request
+from trio_envoy.net.address import IpAddress, PipeAddress
+from trio_envoy.net.services import Options
+from trio_envoy.net.stream_info import ConnectionInfo, StreamInfo, TlsInfo
+
+OWN = "192.0.2.2"
+LOOPBACK = IpAddress("127.0.0.1", 999)
+LOCAL_CIDR = InternalAddressConfig(cidr_ranges=(CidrRange(address_prefix="127.0.0.0", prefix_len=8),))
+
+
+def apply(config, fields, *, peer=LOOPBACK, tls=False, options=None):
+    services = SimpleNamespace(local_address=OWN, random=Random(1), options=options or Options())
+    connection = ConnectionInfo(1, IpAddress("127.0.0.1", 8000), peer)
+    if tls:
+        connection.tls = TlsInfo()
+    edge = Edge(HttpConnectionManager(**config), services)
+    info = StreamInfo(0.0, 0.0, connection)
+    request = Request(b"GET", b"a.com", b"/", b"", Headers([(n.encode(), v.encode()) for n, v in fields]))
+    edge.apply(request, info, edge.facts(connection))
+    return request, info
+
+
+def seen(request):
+    """The fields with request ids of ours shown as "<id>"."""
+    found = [(n.decode(), v.decode()) for n, v in request.headers]
+    return [(n, "<id>" if n == "x-request-id" and len(v) == 36 else v) for n, v in found]
+
+
+def test_by_default_what_the_proxy_in_front_said_is_kept():
+    request, info = apply(
+        {},
+        [
+            ("x-forwarded-for", "1.2.3.4, 10.0.0.1"),
+            ("x-envoy-internal", "true"),
+            ("x-envoy-max-retries", "5"),
+            ("x-forwarded-proto", "https"),
+            ("x-request-id", "abc"),
+            ("x-envoy-external-address", "9.9.9.9"),
+        ],
+    )
+
+    assert seen(request) == [
+        ("x-forwarded-for", "1.2.3.4, 10.0.0.1"),
+        ("x-forwarded-proto", "https"),
+        ("x-request-id", "abc"),
+        ("x-envoy-external-address", "9.9.9.9"),
+    ]
+    assert info.downstream_remote == IpAddress("10.0.0.1", 0)
+    assert request.scheme == b"https"
+
+
+def test_by_default_a_missing_scheme_and_request_id_are_added():
+    request, info = apply({}, [("x-forwarded-for", "10.0.0.1")])
+
+    assert seen(request) == [
+        ("x-forwarded-for", "10.0.0.1"),
+        ("x-forwarded-proto", "http"),
+        ("x-request-id", "<id>"),
+    ]
+    assert info.request_id == dict(request.headers)[b"x-request-id"]
+
+
+def test_use_remote_address_appends_our_own_address_for_a_loopback_peer_and_cleans():
+    request, info = apply(
+        {"use_remote_address": True},
+        [
+            ("x-forwarded-for", "1.2.3.4"),
+            ("x-envoy-max-retries", "5"),
+            ("x-forwarded-proto", "https"),
+            ("x-request-id", "abc"),
+            ("x-envoy-foo", "1"),
+            ("x-envoy-upstream-rq-timeout-ms", "99"),
+            ("x-envoy-decorator-operation", "x"),
+        ],
+    )
+
+    assert seen(request) == [
+        ("x-forwarded-for", f"1.2.3.4,{OWN}"),
+        ("x-forwarded-proto", "http"),
+        ("x-request-id", "<id>"),
+        ("x-envoy-foo", "1"),
+        ("x-envoy-external-address", "127.0.0.1"),
+    ]
+    assert info.downstream_remote == IpAddress("127.0.0.1", 999)
+
+
+def test_an_internal_peer_keeps_its_control_headers():
+    request, info = apply(
+        {"use_remote_address": True, "internal_address_config": LOCAL_CIDR},
+        [("x-envoy-upstream-rq-timeout-ms", "99"), ("x-request-id", "abc")],
+    )
+
+    assert seen(request) == [
+        ("x-envoy-upstream-rq-timeout-ms", "99"),
+        ("x-request-id", "abc"),
+        ("x-forwarded-for", OWN),
+        ("x-forwarded-proto", "http"),
+        ("x-envoy-internal", "true"),
+    ]
+    assert info.internal
+
+
+def test_a_peer_that_sends_xff_is_not_internal():
+    request, info = apply(
+        {"use_remote_address": True, "internal_address_config": LOCAL_CIDR}, [("x-forwarded-for", "1.2.3.4")]
+    )
+
+    assert not info.internal
+    assert dict(seen(request))["x-envoy-external-address"] == "127.0.0.1"
+
+
+def test_trusted_hops_take_the_client_from_xff_and_keep_the_scheme():
+    request, info = apply(
+        {"use_remote_address": True, "xff_num_trusted_hops": 1, "via": "me"},
+        [("x-forwarded-for", "1.2.3.4, 5.6.7.8"), ("x-forwarded-proto", "https"), ("via", "1.1 z")],
+    )
+
+    found = dict(seen(request))
+    assert found["x-forwarded-for"] == f"1.2.3.4, 5.6.7.8,{OWN}"
+    assert found["x-forwarded-proto"] == "https"
+    assert found["via"] == "1.1 z, me"
+    assert found["x-envoy-external-address"] == "5.6.7.8"
+    assert info.downstream_remote == IpAddress("5.6.7.8", 0)
+
+
+@pytest.mark.parametrize(
+    ("config", "name", "value"),
+    [
+        ({"use_remote_address": True, "skip_xff_append": True}, "x-forwarded-for", None),
+        ({"generate_request_id": False}, "x-request-id", None),
+        ({"append_x_forwarded_port": True}, "x-forwarded-port", "8000"),
+        ({"use_remote_address": True}, "x-forwarded-for", "9.8.7.6"),
+    ],
+)
+def test_switches(config, name, value):
+    request, _ = apply(config, [], peer=IpAddress("9.8.7.6", 5))
+
+    assert dict(seen(request)).get(name) == value
+
+
+def test_external_request_ids_are_kept_only_on_demand():
+    config = {"use_remote_address": True, "preserve_external_request_id": True}
+
+    assert seen(apply(config, [("x-request-id", "abc")])[0])[0] == ("x-request-id", "abc")
+
+
+def test_user_agent_and_service_names_are_added():
+    options = Options(service_cluster="front", service_node="n1")
+
+    request, _ = apply({"add_user_agent": True}, [], options=options)
+
+    found = dict(seen(request))
+    assert found["user-agent"] == "front"
+    assert found["x-envoy-downstream-service-cluster"] == "front"
+    assert found["x-envoy-downstream-service-node"] == "n1"
+
+
+def test_tls_makes_the_scheme_https():
+    request, _ = apply({}, [], tls=True)
+
+    assert request.scheme == b"https"
+    assert dict(seen(request))["x-forwarded-proto"] == "https"
+
+
+@pytest.mark.parametrize("text", ["unknown", "1.2.3.4.5", ""])
+def test_a_broken_xff_leaves_the_peer_as_the_client(text):
+    _, info = apply({}, [("x-forwarded-for", text)])
+
+    assert info.downstream_remote == IpAddress("127.0.0.1", 999)
+
+
+def test_internal_addresses():
+    inside = InternalAddresses(LOCAL_CIDR)
+
+    assert inside.contains(IpAddress("127.9.9.9", 1))
+    assert not inside.contains(IpAddress("10.0.0.1", 1))
+    assert not inside.contains(IpAddress("::1", 1))
+    assert not inside.contains(PipeAddress("/x"))
+    assert InternalAddresses(InternalAddressConfig(unix_sockets=True)).contains(PipeAddress("/x"))
+    assert not InternalAddresses(None).contains(IpAddress("127.0.0.1", 1))
