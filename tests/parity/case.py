@@ -82,7 +82,7 @@ class Request:
         request: "METHOD target".
         headers: host a.com (:authority) comes first unless given; null leaves it out.
         body: text, or {repeat, times}.
-        chunks: pieces of a chunked body (HTTP/1) or of DATA frames (HTTP/2).
+        chunks: pieces of a chunked body (HTTP/1) or of DATA frames (HTTP/2, with pauses in seconds between).
         trailers: after the body.
         fields: HTTP/2: the whole header list, pseudo headers too, as [name, value], unchecked.
         reset: HTTP/2: RST_STREAM after so many seconds.
@@ -91,7 +91,7 @@ class Request:
     request: str = "GET /"
     headers: Any = ()
     body: Any = ""
-    chunks: list[str] | None = None
+    chunks: list[Any] | None = None
     trailers: Any = ()
     fields: list[list[str]] | None = None
     reset: float | None = None

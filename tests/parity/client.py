@@ -124,7 +124,10 @@ class Client:
             await _send_pieces(connection, pieces)
             await connection.end(step.then)
             return sent
-        return {**sent, **await self._exchange(step, pieces, methods, half_close=step.then == "half_close", plain=step.plain)}
+        return {
+            **sent,
+            **await self._exchange(step, pieces, methods, half_close=step.then == "half_close", plain=step.plain),
+        }
 
     async def _pipeline(self, step: steps.PipelineStep) -> Any:
         data = b"".join(_request_bytes(request, "HTTP/1.1") for request in step.pipeline)
@@ -206,7 +209,11 @@ class Client:
     async def ask_admin(self, request: str, body: str = "") -> Message:
         """One request to the admin interface on its own connection."""
         method = request.split(" ")[0]
-        headers = [("host", "admin"), ("connection", "close"), *([("content-length", "0")] if method == "POST" and not body else [])]
+        headers = [
+            ("host", "admin"),
+            ("connection", "close"),
+            *([("content-length", "0")] if method == "POST" and not body else []),
+        ]
         stream = await trio.open_tcp_stream(_HOST, self.admin)
         try:
             await stream.send_all(encode(f"{request} HTTP/1.1", headers, body.encode()))
@@ -240,7 +247,11 @@ class Client:
         connection = self._open[step.watch]
         if connection.peer is not None:
             await trio.sleep(step.within)
-            return {"watched": step.watch, "connection": "closed" if connection.reader.ended else "kept", "goaway": connection.peer.goaway}
+            return {
+                "watched": step.watch,
+                "connection": "closed" if connection.reader.ended else "kept",
+                "goaway": connection.peer.goaway,
+            }
         return {"watched": step.watch, "connection": await connection.fate(step.within)}
 
     async def _set(self, step: steps.SetStep) -> None:
@@ -265,7 +276,10 @@ class Client:
         stream: Any = raw
         if line.tls is not None:
             stream = trio.SSLStream(
-                raw, self.certificates.client(line.tls), server_hostname=line.tls.get("sni", "localhost"), https_compatible=True
+                raw,
+                self.certificates.client(line.tls),
+                server_hostname=line.tls.get("sni", "localhost"),
+                https_compatible=True,
             )
             await stream.do_handshake()
         connection = Connection(stream, raw, Reader(stream))
@@ -301,11 +315,13 @@ async def _send_h2_rest(peer: Peer, stream: Stream, request: steps.Request) -> N
         await peer.reset(stream, 8)
         stream.over.set()
         return
-    body = steps.body_bytes(request.body)
-    pieces = [chunk.encode("latin-1") for chunk in request.chunks or []] or ([body] if body else [])
+    pieces = request.chunks or ([request.body] if request.body else [])
     trailers = steps.header_list(request.trailers)
-    for piece in pieces:
-        await peer.send_body(stream, piece, end=piece is pieces[-1] and not trailers)
+    for number, piece in enumerate(pieces, 1):
+        if isinstance(piece, int | float):
+            await trio.sleep(piece)
+        else:
+            await peer.send_body(stream, steps.body_bytes(piece), end=number == len(pieces) and not trailers)
     if trailers:
         await peer.send_headers(stream, trailers, end=True)
 

@@ -98,7 +98,10 @@ def _fill(node: Any, values: Mapping[str, Any]) -> Any:
 
 def _value(name: str, values: Mapping[str, Any]) -> Any:
     if name.startswith("to "):
-        return {"cluster_name": "to", "endpoints": [{"lb_endpoints": [_endpoint(one, values) for one in name.split()[1:]]}]}
+        return {
+            "cluster_name": "to",
+            "endpoints": [{"lb_endpoints": [_endpoint(one, values) for one in name.split()[1:]]}],
+        }
     if name not in values:
         raise LookupError(f"unknown placeholder ${{{name}}}; known: {', '.join(sorted(values))}")
     return values[name]

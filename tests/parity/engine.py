@@ -25,6 +25,15 @@ _LIMIT = 45.0  # s for one case
 _SETTLE = 0.1  # s for counters and gauges of closed connections
 
 
+def _readable(output: str) -> str:
+    """What a subject says of a configuration, without what varies: protobuf's random spaces and the order of maps."""
+    text = re.sub(r"(?m)^\[.*?\]\[\d+\]\[\w+\]\[\w+\] \[.*?\] ", "", output)
+    text = re.sub(r"goo\.gle/debug\w+", "", re.sub(r"\): \{\".*", ")", text, flags=re.DOTALL))
+    text = re.sub(r"(': ).*?\s:\s+(Proto\s+constraint\s+validation)", r"\1\2", text, flags=re.DOTALL)
+    text = re.sub(r",\s+near\s+\d+:\d+\s+\(offset\s+\d+\)", "", text)
+    return " ".join(text.split())[:600]
+
+
 async def run_case(case: Case, subject: Subject, certificates: Certificates) -> dict[str, Any]:
     """The answer document of one case: normalised, stable, ready to be compared.
 
@@ -88,7 +97,7 @@ class _Run:
         paths = {"dir": str(self.directory), **self.certificates.placeholders()}
         self.words |= {path: name for name, path in paths.items()}
         ports = {name: upstream.port for name, upstream in self.upstreams.items()}
-        return {**dict.fromkeys(("admin", "ingress", "second"), 0), **paths, **ports}
+        return {**dict.fromkeys(("admin", "ingress", "second"), 0), "large": "x" * 5000, **paths, **ports}
 
     def _write_files(self) -> None:
         for name, text in self.case.files.items():
@@ -168,17 +177,17 @@ class _Run:
         if text is None and self.case.base is not None:
             tree = configs.build(self.case.base, self.case.with_, trial.with_)
             text = configs.text_of(tree, self._values())
-        args = ["--mode", "validate", "-l", "off"]
+        args = ["--mode", "validate", "-l", "critical"]
         if text is not None:
             text = configs.fill_text(text, self._values())
-            config = self.directory / f"{re.sub(r'[^a-z0-9]+', '-', name)}{trial.suffix}"
+            config = self.directory / f"{re.sub(r'[^A-Za-z0-9]+', '-', name)}{trial.suffix}"
             config.write_text(text)
             args += ["-c", str(config)]
         verdict = await self.subject.run([*args, *(configs.fill_text(arg, self._values()) for arg in trial.args)])
-        found: dict[str, Any] = {"accepted": verdict.exit == 0, "exit": verdict.exit}
-        if trial.at and text is not None:
-            found["at"] = self._place(text, trial.at, verdict.output)
-        return {**found, "_output": verdict.output.strip()[-800:]}
+        found: dict[str, Any] = {"accepted": verdict.exit == 0, "exit": verdict.exit, "printed": verdict.printed}
+        if trial.at and text is not None and verdict.exit:
+            found["at"] = self._place(text, trial.at, verdict.said)
+        return {**found, "_said": _readable(verdict.said)}
 
     def _place(self, text: str, marked: str, output: str) -> Any:
         """line:column of the marked text; for ours, the places it named if that is not among them."""

@@ -133,7 +133,9 @@ class Reader:
         return min(ends, default=None)
 
 
-def encode(start: str, headers: Headers, body: bytes = b"", chunks: list[str] | None = None, trailers: Headers = []) -> bytes:  # noqa: B006 # never written to
+def encode(
+    start: str, headers: Headers, body: bytes = b"", chunks: list[str] | None = None, trailers: Headers = []
+) -> bytes:  # noqa: B006 # never written to
     """A message's bytes; content-length or transfer-encoding is added unless the headers have either."""
     lines = list(headers)
     framed = any(name.lower() in ("content-length", "transfer-encoding") for name, _ in lines)

@@ -119,9 +119,7 @@ class Peer:
     async def send_body(self, stream: Stream, data: bytes, *, end: bool) -> None:
         """DATA frames as the window allows; an empty body is an empty frame."""
         while not stream.reset:
-            room = min(
-                self._h2.local_flow_control_window(stream.number), self._h2.max_outbound_frame_size, len(data)
-            )
+            room = min(self._h2.local_flow_control_window(stream.number), self._h2.max_outbound_frame_size, len(data))
             if room or not data:
                 self._h2.send_data(stream.number, data[:room], end_stream=end and room == len(data))
                 data = data[room:]

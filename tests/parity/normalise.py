@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 _RULES: list[tuple[str, str]] = [
-    (r"\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d{4} \d\d:\d\d:\d\d GMT", "<date>"),
+    (
+        r"\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d{4} \d\d:\d\d:\d\d GMT",
+        "<date>",
+    ),
     (r"\b[0-9a-f]{8}-[0-9a-f]{4}-([0-9a-f])[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}\b", r"<uuid \1>"),
     (r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z", "<time>"),
     (r"(?i)^(x-envoy-upstream-service-time: )\d+$", r"\1<ms>"),
@@ -72,8 +75,6 @@ class Normaliser:
 
     def text(self, text: str) -> str:
         """One text; a very long one by its length."""
-        if len(text) > _LONG:
-            return f"{text[:40]}... {len(text)} characters"
         for old, name in self._paths:
             text = text.replace(old, f"${{{name}}}")
         if self._port is not None:
@@ -81,4 +82,4 @@ class Normaliser:
         text = re.sub(r"\b127\.0\.0\.1:[1-9]\d{3,4}\b", "127.0.0.1:<port>", text)
         for pattern, new in (*self._rules, *self._own):
             text = pattern.sub(new, text)
-        return text
+        return text if len(text) <= _LONG else f"{text[:40]}... {len(text)} characters"

@@ -26,10 +26,11 @@ class SubjectError(Exception):
 
 @attrs.frozen
 class Verdict:
-    """The end of a command: its exit code and what it printed."""
+    """The end of a command: its exit code, what it printed, and what it said on stderr."""
 
     exit: int
-    output: str
+    printed: str
+    said: str
 
 
 class Running(Protocol):
@@ -117,11 +118,13 @@ class ProcessSubject:
             [*self.command, *args],
             stdin=b"",
             capture_stdout=True,
+            capture_stderr=True,
             check=False,
-            stderr=subprocess.STDOUT,
             env=_environment(),
         )
-        return Verdict(done.returncode, done.stdout.decode("utf-8", "replace"))
+        return Verdict(
+            done.returncode, done.stdout.decode(errors="replace").strip(), done.stderr.decode(errors="replace")
+        )
 
 
 def envoy() -> ProcessSubject:

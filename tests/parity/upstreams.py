@@ -155,7 +155,9 @@ class Upstream:
             await _send_pieces(stream, answer.raw)
         elif answer.status is not None:
             for interim in answer.interim:
-                await stream.send_all(encode(f"HTTP/1.1 {interim['status']} Interim", header_list(interim.get("headers", ()))))
+                await stream.send_all(
+                    encode(f"HTTP/1.1 {interim['status']} Interim", header_list(interim.get("headers", ())))
+                )
             reason = "OK" if answer.reason is None and answer.status == 200 else answer.reason or "Because"
             body = body_bytes(answer.body)
             headers = header_list(answer.headers)
@@ -199,8 +201,8 @@ class Upstream:
         headers = [(":status", str(answer.status)), *header_list(answer.headers)]
         cut = answer.then in ("close", "reset", "hang")
         await peer.send_headers(one, headers, end=not pieces and not trailers and not cut)
-        for piece in pieces:
-            await peer.send_body(one, piece, end=piece is pieces[-1] and not trailers and not cut)
+        for number, piece in enumerate(pieces, 1):
+            await peer.send_body(one, piece, end=number == len(pieces) and not trailers and not cut)
         if trailers:
             await peer.send_headers(one, trailers, end=True)
         await self._finish_h2(peer, one, answer)
