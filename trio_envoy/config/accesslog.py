@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import attrs
 
+from trio_envoy.config.accesslog_filter import AccessLogFilter
 from trio_envoy.config.substitution import SubstitutionFormatString
 
 
@@ -19,12 +20,14 @@ class AccessLog:
 
     Attributes:
         name: free text.
+        filter: which requests are logged; None: all.
         typed_config: config object of the logger.
     """
 
     __proto__: ClassVar[str] = "envoy.config.accesslog.v3.AccessLog"
 
     name: str = ""
+    filter: AccessLogFilter | None = None
     typed_config: object | None = None
 
 

@@ -105,6 +105,21 @@ class RuntimeDouble:
 
 
 @attrs.frozen(kw_only=True)
+class RuntimeUInt32:
+    """A whole number that the runtime may change.
+
+    Attributes:
+        default_value: used when the key is not set.
+        runtime_key: the key.
+    """
+
+    __proto__: ClassVar[str] = "envoy.config.core.v3.RuntimeUInt32"
+
+    default_value: int = 0
+    runtime_key: str = ""
+
+
+@attrs.frozen(kw_only=True)
 class RuntimeFractionalPercent:
     """A fraction that the runtime may change.
 

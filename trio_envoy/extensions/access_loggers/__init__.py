@@ -1,0 +1,1 @@
+"""Access loggers: where entries of access logs go."""
