@@ -321,3 +321,11 @@ def test_messages_that_are_no_objects_in_json():
     assert special_reader("google.protobuf.Any")({}, None, Findings()) == {}
     assert special_reader("google.protobuf.FieldMask") is not None
     assert special_reader(CLUSTER) is None
+
+
+def test_a_list_that_is_too_long(faults):
+    text = "name: r\nrequest_headers_to_add: [" + "{header: {key: a}}, " * 1001 + "]"
+
+    assert faults(text, "envoy.config.route.v3.RouteConfiguration") == [
+        "$.request_headers_to_add: value must contain no more than 1000 item(s), got 1001"
+    ]

@@ -1,3 +1,5 @@
+from collections.abc import Mapping
+
 import attrs
 import pytest
 
@@ -151,3 +153,37 @@ def test_two_converters_do_not_share_what_they_resolve(checked):
 
     assert ConfigConverter({One.__proto__: One}.get).structure(tree, hcm.HttpFilter).typed_config == One()
     assert ConfigConverter({}.get).structure(tree, hcm.HttpFilter).typed_config is None
+
+
+def test_an_optional_extension_that_is_here_stays(structure):
+    routes = "route_config: {name: r}"
+    made = structure(
+        f"{{name: h, is_optional: true, typed_config: {{'@type': {HCM}, stat_prefix: a, {routes}}}}}", hcm.HttpFilter
+    )
+
+    assert made.typed_config.stat_prefix == "a"
+
+
+def test_maps_of_scalars_and_of_messages(checked):
+    @attrs.frozen
+    class MimeTypes:
+        __proto__ = "envoy.extensions.filters.http.file_server.v3.FileServerConfig"
+        content_types: Mapping[str, str] = attrs.field(factory=dict)
+
+    @attrs.frozen
+    class Inner:
+        __proto__ = "envoy.config.rbac.v3.Policy"
+
+    @attrs.frozen
+    class Rules:
+        __proto__ = "envoy.config.rbac.v3.RBAC"
+        policies: Mapping[str, Inner] = attrs.field(factory=dict)
+
+    globals().update(Inner=Inner)
+    converter = ConfigConverter({}.get)
+
+    assert converter.structure({"content_types": {"txt": "text/plain"}}, MimeTypes).content_types == {
+        "txt": "text/plain"
+    }
+    assert converter.structure({"policies": {"a": {}}}, Rules).policies == {"a": Inner()}
+    assert converter.faults == []

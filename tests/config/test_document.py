@@ -144,6 +144,7 @@ def test_a_hundred_levels_are_fine():
     [
         ('{"a": [1, 2.5, 1e3, true, null, "x"]}', {"a": [1, 2.5, 1000.0, True, None, "x"]}),
         ('{"a": "a\tb"}', {"a": "a\tb"}),
+        ('{"a": "\\u00e9"}', {"a": "é"}),
         ("{'a': 'b', }", {"a": "b"}),
         ('{node: {id: "x"}}', {"node": {"id": "x"}}),
     ],

@@ -116,3 +116,25 @@ def test_odd_doubles(checked, text, shown):
     fqn = "envoy.config.core.v3.RuntimeDouble"
 
     assert ordered(checked(f"{{default_value: {text}, runtime_key: k}}", fqn), fqn)["default_value"] == shown
+
+
+def test_numbers_within_a_secret_go_away(checked):
+    fqn = "envoy.config.core.v3.TypedExtensionConfig"
+    url = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.PrivateKeyProvider"
+    struct = "type.googleapis.com/google.protobuf.Struct"
+    text = f"""
+    name: a
+    typed_config:
+      '@type': {url}
+      provider_name: p
+      typed_config: {{'@type': {struct}, value: {{key: k, size: 5, list: [k, {{a: true}}]}}}}
+    """
+
+    assert ordered(checked(text, fqn), fqn)["typed_config"] == {
+        "@type": url,
+        "provider_name": "p",
+        "typed_config": {
+            "@type": struct,
+            "value": {"key": "[redacted]", "size": 5, "list": ["[redacted]", {"a": True}]},
+        },
+    }

@@ -263,3 +263,22 @@ def test_the_garbage_collector_rests_meanwhile_and_works_again(resolve, file):
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+def test_ten_thousand_errors_are_located_in_one_walk(resolve, file):
+    loaded = load(file("static_resources:\n  clusters:\n" + "  - {name: a}\n" * 2000), "", resolve=resolve)
+    clusters = loaded.bootstrap.static_resources.clusters
+
+    located = loaded.locate(ConfigError("bad", at=each) for each in clusters for _ in range(5))
+
+    assert [fault.line for fault in located.faults] == list(range(3, 2003))
+
+
+def test_a_list_without_brackets_is_located(resolve, errors, file):
+    name = file("static_resources:\n  clusters:\n    name: a\n    type: x\n")
+
+    assert errors(name)[0].startswith(f"{name}:4:5: $.static_resources.clusters.type: unknown to Envoy")
+    loaded = load(file("static_resources:\n  clusters:\n    name: a\n"), "", resolve=resolve)
+    at = loaded.bootstrap.static_resources.clusters[0]
+    fault = loaded.locate([ConfigError("bad", at=at, field="name")]).faults[0]
+    assert (fault.path, fault.line) == (("static_resources", "clusters", "name"), 3)

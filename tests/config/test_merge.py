@@ -2,7 +2,7 @@
 
 import pytest
 
-from trio_envoy.config.merge import merge, origin
+from trio_envoy.config.merge import _message, merge, origin
 
 BOOTSTRAP = "envoy.config.bootstrap.v3.Bootstrap"
 CLUSTER = "envoy.config.cluster.v3.Cluster"
@@ -84,3 +84,11 @@ def test_where_a_merged_path_comes_from(path, place):
     over = {"node": {"id": "b"}, "static_resources": {"clusters": [{"name": "y"}]}}
 
     assert origin(base, over, path) == place
+
+
+def test_a_text_message_is_replaced_and_a_list_value_is_joined():
+    fqn = "google.protobuf.ListValue"
+    mask = "google.protobuf.FieldMask"
+
+    assert _message(fqn, [1], [2]) == [1, 2]
+    assert _message(mask, "a", "b") == "b"

@@ -92,14 +92,16 @@ class Loaded:
 
     def path_of(self, target: object) -> Path | None:
         """The path of a config object in `tree`, found by identity; None when it isn't part of it."""
-        return _find(self.bootstrap, self.tree, target)
+        return _find(self.bootstrap, self.tree, {id(target)}).get(id(target))
 
     def locate(self, errors: Iterable[ConfigError]) -> ConfigErrors:
         """The errors with file, line and column, in document order."""
-        return ConfigErrors(_in_order(self._sources, (self._fault(error) for error in errors)))
+        errors = tuple(errors)
+        paths = _find(self.bootstrap, self.tree, {id(error.at) for error in errors if error.at is not None})
+        return ConfigErrors(_in_order(self._sources, (self._fault(error, paths) for error in errors)))
 
-    def _fault(self, error: ConfigError) -> Fault:
-        path = None if error.at is None else self.path_of(error.at)
+    def _fault(self, error: ConfigError, paths: Mapping[int, Path]) -> Fault:
+        path = paths.get(id(error.at))
         if path is None:
             return Fault(error.text, error.field, self._sources[0].document.source)
         return _place(self._sources, (*path, *error.field), error.text)
@@ -294,24 +296,30 @@ def _paths_of(tree: Any, complaints: Sequence[Complaint]) -> list[tuple[Path, Co
     return found
 
 
-def _find(value: Any, node: Any, target: object, path: Path = ()) -> Path | None:
-    """The path of an object below a value; `node` is the tree of that value."""
-    if isinstance(node, Mapping) and str(node.get("@type", "")).rpartition("/")[2] in TYPED_STRUCTS:
-        path, node = (*path, "value"), node["value"]
-    if value is target:
-        return path
+def _find(root: Any, tree: Any, wanted: set[int]) -> dict[int, Path]:
+    """Paths of config objects by identity; `tree` is the canonical tree of the root."""
+    found: dict[int, Path] = {}
+    waiting: list[tuple[Path, Any, Any]] = [((), root, tree)]
+    while waiting:
+        path, value, node = waiting.pop()
+        if isinstance(node, Mapping) and str(node.get("@type", "")).rpartition("/")[2] in TYPED_STRUCTS:
+            path, node = (*path, "value"), node["value"]
+        if id(value) in wanted:
+            found[id(value)] = path
+        for step, below in _parts(value):
+            inner = node[step] if isinstance(node, list) else node.get(step) if isinstance(node, Mapping) else None
+            waiting.append(((*path, step), below, inner))
+    return found
+
+
+def _parts(value: Any) -> Iterator[tuple[Any, Any]]:
+    """What a config object, a tuple or a mapping holds and may be wanted: no scalars."""
     if isinstance(value, tuple):
         steps: Iterable[tuple[Any, Any]] = enumerate(value)
     elif isinstance(value, Mapping):
         steps = value.items()
-    elif attrs.has(type(value)):
-        steps = ((field.name.rstrip("_"), getattr(value, field.name)) for field in attrs.fields(type(value)))
     else:
-        return None
+        steps = ((field.name.rstrip("_"), getattr(value, field.name)) for field in attrs.fields(type(value)))
     for step, below in steps:
         if isinstance(below, tuple | Mapping) or attrs.has(type(below)):
-            inner = node[step] if isinstance(node, list) else node.get(step) if isinstance(node, Mapping) else None
-            found = _find(below, inner, target, (*path, step))
-            if found is not None:
-                return found
-    return None
+            yield step, below
