@@ -1,0 +1,1 @@
+"""Extensions: the module path is the type URL."""
