@@ -171,6 +171,7 @@ class AdminStep:
         admin: "GET /path" or "POST /path".
         pick: regular expressions; only lines of the body that match one are recorded.
         sort: the lines have no order worth comparing.
+        json: the body is JSON whose keys come in no particular order: record it parsed and sorted.
         keys: record only which keys the JSON body has, at every depth up to this one.
         headers: record the reply's headers too.
         show: as for requests; the body alone may be left out.
@@ -179,6 +180,7 @@ class AdminStep:
     admin: str
     pick: list[str] = attrs.field(factory=list)
     sort: bool = False
+    json: bool = False
     keys: int = 0
     headers: bool = False
     body: str = ""

@@ -401,6 +401,8 @@ def _selected(parts: dict[str, Any], show: list[str]) -> dict[str, Any]:
 
 
 def _picked(body: bytes, step: steps.AdminStep) -> Any:
+    if step.json:
+        return _sorted_keys(json.loads(body))
     if step.keys:
         return _keys(json.loads(body), step.keys)
     if not step.pick and not step.sort:
@@ -409,6 +411,12 @@ def _picked(body: bytes, step: steps.AdminStep) -> Any:
     if step.pick:
         lines = [line for line in lines if any(re.search(pattern, line) for pattern in step.pick)]
     return Unordered(lines) if step.sort else lines
+
+
+def _sorted_keys(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {key: _sorted_keys(node[key]) for key in sorted(node)}
+    return [_sorted_keys(value) for value in node] if isinstance(node, list) else node
 
 
 def _keys(node: Any, depth: int) -> Any:

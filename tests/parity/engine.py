@@ -119,7 +119,7 @@ class _Run:
             self.words[str(running.admin)] = "admin"
             client = Client({}, running.admin, self.upstreams, self.certificates, nursery)
             await self._live(client)
-            client.listeners = await self._listeners(client)
+            client.listeners = {**await self._listeners(client), "admin": running.admin}
             self.words |= {str(port): name for name, port in client.listeners.items()}
             taken = [await client.take(step) for step in self.case.steps]
             await client.close_all()
