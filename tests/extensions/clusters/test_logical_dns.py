@@ -1,0 +1,66 @@
+import pytest
+import trio
+
+from tests.upstream.fakes import LiveCluster, config_of, counted, endpoint
+from trio_envoy.config.cluster import DiscoveryType
+from trio_envoy.config.endpoint import HealthCheckConfig
+from trio_envoy.errors import ConfigError
+from trio_envoy.net.dns import DnsFailure
+
+
+def logical(*endpoints, **fields):
+    return config_of(*endpoints, type=DiscoveryType.LOGICAL_DNS, **fields)
+
+
+async def test_one_host_at_the_first_address(services, autojump_clock):
+    services.network.names["api"] = ["10.0.0.1", "10.0.0.2"]
+
+    async with LiveCluster(logical("api:80"), services) as cluster:
+        (host,) = cluster.hosts.hosts
+        assert (str(host.address), host.hostname) == ("10.0.0.1:80", "api")
+
+
+async def test_the_host_moves_and_stays_the_same(services, autojump_clock):
+    network = services.network
+    network.names["api"] = ["10.0.0.1"]
+    check = HealthCheckConfig(port_value=99)
+    async with LiveCluster(logical(endpoint("api:80", health_check_config=check)), services) as cluster:
+        (host,) = cluster.hosts.hosts
+
+        network.names["api"] = ["10.0.0.2", "10.0.0.1"]
+        await trio.sleep(5.5)
+
+        assert cluster.hosts.hosts == (host,)
+        assert (str(host.address), str(host.health_check_address)) == ("10.0.0.2:80", "10.0.0.2:99")
+        assert counted(services)["membership_change"] == 1
+
+
+@pytest.mark.parametrize("answer", [[], DnsFailure("broken")])
+async def test_without_an_answer_the_host_stays_where_it_is(services, autojump_clock, answer):
+    network = services.network
+    network.names["api"] = ["10.0.0.1"]
+    async with LiveCluster(logical("api:80"), services) as cluster:
+        network.names["api"] = answer
+        await trio.sleep(20)
+
+        assert [str(host.address) for host in cluster.hosts.hosts] == ["10.0.0.1:80"]
+
+
+async def test_it_is_warm_without_a_host_when_the_first_answer_is_none(services, autojump_clock):
+    services.network.names["api"] = DnsFailure("broken")
+
+    async with LiveCluster(logical("api:80"), services) as cluster:
+        assert cluster.hosts.hosts == ()
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "text"),
+    [
+        ([], "LOGICAL_DNS clusters must have a single host"),
+        (["a:80", "b:80"], "must have a single locality_lb_endpoint and a single lb_endpoint"),
+        (["/a/pipe"], "a DNS cluster needs a socket_address"),
+    ],
+)
+def test_exactly_one_name(services, endpoints, text):
+    with pytest.raises(ConfigError, match=text):
+        LiveCluster(logical(*endpoints), services)

@@ -1,0 +1,130 @@
+from math import inf
+
+import pytest
+
+from tests.upstream.fakes import config_of
+from trio_envoy.config.cluster import ClusterProtocolSelection
+from trio_envoy.config.protocol import (
+    Http1ProtocolOptions,
+    Http2ProtocolOptions,
+    HttpProtocolOptions,
+    UpstreamHttpProtocolOptions,
+)
+from trio_envoy.config.upstreams import (
+    AutoHttpConfig,
+    ExplicitHttpConfig,
+    UseDownstreamHttpConfig,
+)
+from trio_envoy.config.upstreams import HttpProtocolOptions as ProtocolExtension
+from trio_envoy.errors import ConfigError
+from trio_envoy.upstream.options import EXTENSION, ClusterOptions, Version
+
+
+def options_of(**fields):
+    return ClusterOptions.of(config_of(**fields))
+
+
+def extended(**fields):
+    return {"typed_extension_protocol_options": {EXTENSION: ProtocolExtension(**fields)}}
+
+
+def test_defaults():
+    options = options_of()
+
+    assert options.version is Version.HTTP1
+    assert options.connect_timeout == 5.0
+    assert options.idle_timeout == 3600.0
+    assert options.max_connection_duration == inf
+    assert options.max_requests_per_connection == inf
+    assert options.max_stream_duration is None
+    assert options.buffer_limit == 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    ("fields", "version"),
+    [
+        ({"http_protocol_options": Http1ProtocolOptions()}, Version.HTTP1),
+        ({"http2_protocol_options": Http2ProtocolOptions()}, Version.HTTP2),
+        ({"protocol_selection": ClusterProtocolSelection.USE_DOWNSTREAM_PROTOCOL}, Version.DOWNSTREAM),
+        (
+            {
+                "protocol_selection": ClusterProtocolSelection.USE_DOWNSTREAM_PROTOCOL,
+                "http_protocol_options": Http1ProtocolOptions(),
+                "http2_protocol_options": Http2ProtocolOptions(),
+            },
+            Version.DOWNSTREAM,
+        ),
+        (
+            extended(explicit_http_config=ExplicitHttpConfig(http_protocol_options=Http1ProtocolOptions())),
+            Version.HTTP1,
+        ),
+        (
+            extended(explicit_http_config=ExplicitHttpConfig(http2_protocol_options=Http2ProtocolOptions())),
+            Version.HTTP2,
+        ),
+        (extended(use_downstream_protocol_config=UseDownstreamHttpConfig()), Version.DOWNSTREAM),
+    ],
+)
+def test_version(fields, version):
+    assert options_of(**fields).version is version
+
+
+def test_both_versions_need_a_choice():
+    with pytest.raises(ConfigError, match="Both HTTP1 and HTTP2 options"):
+        options_of(http_protocol_options=Http1ProtocolOptions(), http2_protocol_options=Http2ProtocolOptions())
+
+
+def test_auto_config_is_refused_by_name():
+    with pytest.raises(ConfigError, match="auto_config is not supported here"):
+        options_of(**extended(auto_config=AutoHttpConfig()))
+
+
+def test_auto_san_validation_is_refused_by_name():
+    with pytest.raises(ConfigError, match="auto_san_validation is not supported here"):
+        options_of(upstream_http_protocol_options=UpstreamHttpProtocolOptions(auto_san_validation=True))
+
+
+@pytest.mark.parametrize(("name", "message"), [("foo", ProtocolExtension()), (EXTENSION, Http1ProtocolOptions())])
+def test_other_protocol_options_are_refused_as_envoy_does(name, message):
+    with pytest.raises(ConfigError, match=f"implementation for name: '{name}'"):
+        options_of(typed_extension_protocol_options={name: message})
+
+
+def test_the_extension_wins_over_deprecated_fields():
+    options = options_of(
+        http2_protocol_options=Http2ProtocolOptions(),
+        common_http_protocol_options=HttpProtocolOptions(idle_timeout=1.0),
+        max_requests_per_connection=5,
+        **extended(
+            explicit_http_config=ExplicitHttpConfig(http_protocol_options=Http1ProtocolOptions(enable_trailers=True)),
+            common_http_protocol_options=HttpProtocolOptions(
+                idle_timeout=2.0, max_connection_duration=3.0, max_stream_duration=4.0, max_requests_per_connection=6
+            ),
+        ),
+    )
+
+    assert options.version is Version.HTTP1
+    assert options.http1.enable_trailers
+    assert options.idle_timeout == 2.0
+    assert options.max_connection_duration == 3.0
+    assert options.max_stream_duration == 4.0
+    assert options.max_requests_per_connection == 6
+
+
+def test_zero_turns_timeouts_and_limits_off():
+    options = options_of(
+        common_http_protocol_options=HttpProtocolOptions(idle_timeout=0.0, max_requests_per_connection=0),
+        max_requests_per_connection=0,
+    )
+
+    assert options.idle_timeout == inf
+    assert options.max_requests_per_connection == inf
+
+
+def test_the_deprecated_limit_of_requests_still_counts():
+    assert options_of(max_requests_per_connection=5).max_requests_per_connection == 5
+
+
+def test_zero_buffer_limit_is_kept():
+    assert options_of(per_connection_buffer_limit_bytes=0).buffer_limit == 0
+    assert options_of(connect_timeout=0.25).connect_timeout == 0.25
