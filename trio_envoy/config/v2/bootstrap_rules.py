@@ -45,10 +45,10 @@ def runtime(node: Node, name: str, value: Any) -> None:
 @rule("admin.v2alpha.CommandLineOptions", "max_stats", "max_obj_name_len")
 @rule("api.v2.auth.CertificateValidationContext", "require_ocsp_staple")
 @rule("config.filter.fault.v2.FaultDelay", "type")
+@rule("config.filter.http.ext_authz.v2.ExtAuthz", "use_alpha")
 def dropped(node: Node, name: str, value: Any) -> None:
-    """Fields that did nothing."""
-    node.change(name, f"{name} is dropped: it does nothing")
-    node.take(name)
+    """Fields that did nothing, or (`use_alpha`) nothing that there is any more."""
+    node.drop(name, "it does nothing")
 
 
 @rule("api.v2.auth.CertificateValidationContext", "verify_subject_alt_name")

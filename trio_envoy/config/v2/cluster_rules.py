@@ -18,13 +18,13 @@ DOWNSTREAM_TLS = "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext
 def hosts(node: Node, name: str, value: Any) -> None:
     """`hosts` -> load_assignment with one endpoint for each; where both are set, Envoy took hosts."""
     path = node.at(name)
-    node.take(name)
     addresses = list(listed(value, path))
     if not addresses:
+        node.drop(name, "it is empty")
         return
+    node.take(name)
     if node.get("load_assignment") is not None:
-        node.change("load_assignment", "is dropped: hosts counts where both are set")
-        node.take("load_assignment")
+        node.drop("load_assignment", "hosts counts where both are set")
         node.new.pop(node.key("load_assignment"), None)
     endpoints = [_lb_endpoint(node, address, where) for address, where in addresses]
     cluster_name = At(node.get("name") or "", node.at("name"))
@@ -53,10 +53,10 @@ def filter_chain_tls(node: Node, name: str, value: Any) -> None:
 def tls_context(node: Node, name: str, value: Any, fqn: str) -> None:
     """Make a transport socket of a TLS context; where both are set, Envoy took the transport socket."""
     path = node.at(name)
-    node.take(name)
     if node.get("transport_socket") is not None:
-        node.run.change(path, "is dropped: transport_socket counts where both are set")
+        node.drop(name, "transport_socket counts where both are set")
         return
+    node.take(name)
     new = upgrade_message(node.run, value, path, fqn, Era.V2, node, schema.TYPE_URL_PREFIX + fqn)
     node.put("transport_socket", {"name": "envoy.transport_sockets.tls", "typed_config": At(new, path)}, path)
     node.run.change(path, "tls_context becomes transport_socket")
@@ -77,12 +77,14 @@ def lb_policy(node: Node, name: str, value: Any) -> None:
 def disable_overprovisioning(node: Node, name: str, value: Any) -> None:
     """`true` -> overprovisioning_factor 100 (hosts count as they are)."""
     path = node.at(name)
+    if not is_true(value):
+        node.drop(name, "it is off")
+        return
     node.take(name)
-    if is_true(value):
-        node.take("overprovisioning_factor")
-        node.new.pop(node.key("overprovisioning_factor"), None)
-        node.put("overprovisioning_factor", 100, path)
-    node.run.change(path, "becomes overprovisioning_factor: 100" if is_true(value) else "is dropped: it is the default")
+    node.take("overprovisioning_factor")
+    node.new.pop(node.key("overprovisioning_factor"), None)
+    node.put("overprovisioning_factor", 100, path)
+    node.run.change(path, "disable_overprovisioning becomes overprovisioning_factor: 100")
 
 
 @rule("api.v2.LoadBalancingPolicy.Policy", "name", "config", "typed_config")

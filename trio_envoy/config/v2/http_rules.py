@@ -29,12 +29,12 @@ def idle_timeout(node: Node, name: str, value: Any) -> None:
 def operation_name(node: Node, name: str, value: Any) -> None:
     """INGRESS, EGRESS -> the listener's traffic_direction, INBOUND or OUTBOUND."""
     path = node.at(name)
-    node.take(name)
     direction = "OUTBOUND" if str(value).upper() in ("EGRESS", "1") else "INBOUND"
     listener = node.ancestor(_LISTENER)
     if listener is None or listener.get("traffic_direction") is not None:
-        node.run.change(path, "operation_name is dropped: the listener's traffic_direction says it")
+        node.drop(name, "the listener's traffic_direction says it")
         return
+    node.take(name)
 
     def direct() -> None:
         if "traffic_direction" not in listener.new:

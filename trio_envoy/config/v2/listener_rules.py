@@ -24,10 +24,10 @@ def sni_domains(node: Node, name: str, value: Any) -> None:
 def udp_listener(node: Node, name: str, value: Any) -> None:
     """The raw UDP listener is the only kind but QUIC, whose v2 form was an experiment without HTTP/3."""
     if node.get("udp_listener_name") in (None, "", "raw_udp_listener"):
-        node.change(name, f"{name} is dropped: listener_filters make a UDP listener")
+        node.drop(name, "listener_filters make a UDP listener")
     else:
         node.fault(name, f"the UDP listener {node.get('udp_listener_name')!r} has no v3 form; write quic_options")
-    node.take(name)
+        node.take(name)
 
 
 @rule("api.v2.listener.QuicProtocolOptions", "max_concurrent_streams")
@@ -43,9 +43,10 @@ def quic_streams(node: Node, name: str, value: Any) -> None:
 def redis_cluster(node: Node, name: str, value: Any) -> None:
     """`cluster` -> prefix_routes.catch_all_route.cluster."""
     path = node.at(name)
-    node.take(name)
     if value == "":
+        node.drop(name, "it is empty")
         return
+    node.take(name)
     node.merge("prefix_routes", {"catch_all_route": {"cluster": At(value, path)}}, path)
     node.run.change(path, "cluster becomes prefix_routes.catch_all_route.cluster")
 
@@ -54,9 +55,10 @@ def redis_cluster(node: Node, name: str, value: Any) -> None:
 def redis_catch_all(node: Node, name: str, value: Any) -> None:
     """`catch_all_cluster` -> catch_all_route.cluster."""
     path = node.at(name)
-    node.take(name)
     if value == "":
+        node.drop(name, "it is empty")
         return
+    node.take(name)
     node.merge("catch_all_route", {"cluster": At(value, path)}, path)
     node.run.change(path, "catch_all_cluster becomes catch_all_route.cluster")
 

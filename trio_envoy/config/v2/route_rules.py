@@ -109,10 +109,10 @@ def _placed(node: Node, value: Any, path: Path) -> tuple[Any, Path]:
 def cors_enabled(node: Node, name: str, value: Any) -> None:
     """`enabled` -> filter_enabled for all or none; where filter_enabled is set too, that counted."""
     path = node.at(name)
-    node.take(name)
     if node.get("filter_enabled") is not None:
-        node.run.change(path, "is dropped: filter_enabled counts where both are set")
+        node.drop(name, "filter_enabled counts where both are set")
         return
+    node.take(name)
     percent = 100 if is_true(value) else 0
     node.put("filter_enabled", {"default_value": {"numerator": percent, "denominator": "HUNDRED"}}, path)
     node.run.change(path, f"enabled becomes filter_enabled of {percent} %")
@@ -135,12 +135,10 @@ def request_mirror_policy(node: Node, name: str, value: Any) -> None:
 def mirror_runtime_key(node: Node, name: str, value: Any) -> None:
     """`runtime_key` -> runtime_fraction, off by default; where runtime_fraction is set too, that counted."""
     path = node.at(name)
+    if value == "" or node.get("runtime_fraction") is not None:
+        node.drop(name, "it is empty" if value == "" else "runtime_fraction counts where both are set")
+        return
     node.take(name)
-    if value == "":
-        return
-    if node.get("runtime_fraction") is not None:
-        node.run.change(path, "is dropped: runtime_fraction counts where both are set")
-        return
     fraction = {"default_value": {"numerator": 0, "denominator": "HUNDRED"}, "runtime_key": At(value, path)}
     node.put("runtime_fraction", fraction, path)
     node.run.change(path, "runtime_key becomes runtime_fraction: its value counts in percent now, not in 1/100 percent")
@@ -150,11 +148,12 @@ def mirror_runtime_key(node: Node, name: str, value: Any) -> None:
 def virtual_cluster(node: Node, name: str, value: Any) -> None:
     """`pattern` and method -> matchers of the pseudo headers :path and :method."""
     path = node.at(name)
+    if value in ("", "METHOD_UNSPECIFIED"):
+        node.drop(name, "it says nothing")
+        return
     node.take(name)
     if name == "pattern":
         matcher: dict[str, Any] = {"name": ":path", "string_match": safe_regex(node.run, value, path)}
-    elif value in ("", "METHOD_UNSPECIFIED"):
-        return
     else:
         matcher = {"name": ":method", "string_match": {"exact": At(value, path)}}
     node.append("headers", [At(node.run.place(matcher, path), path)], path)
@@ -165,7 +164,9 @@ def virtual_cluster(node: Node, name: str, value: Any) -> None:
 def use_websocket(node: Node, name: str, value: Any) -> None:
     """Drafts before 1.10: use_websocket -> upgrade_configs."""
     path = node.at(name)
+    if not is_true(value):
+        node.drop(name, "it is off")
+        return
     node.take(name)
-    if is_true(value):
-        node.append("upgrade_configs", [{"upgrade_type": "websocket"}], path)
+    node.append("upgrade_configs", [{"upgrade_type": "websocket"}], path)
     node.run.change(path, "use_websocket becomes upgrade_configs")

@@ -127,6 +127,9 @@ class Node:
         """The key under which a field is or comes, and its value so far, writable."""
         key = self.key(name)
         path = (*self.path, key)
+        if name in MAPS and self.old.get(key) is not None and key not in self.taken:
+            MAPS[name](self, key, self.old[key])
+            self.taken.add(key)
         if key in self.new:
             base = self.new[key]
         elif key in self._ready:
@@ -157,6 +160,11 @@ class Node:
     def change(self, name: str, text: str, *, v2: bool = True) -> None:
         """Note a change at a field."""
         self.run.change(self.at(name), text, v2=v2)
+
+    def drop(self, name: str, why: str) -> None:
+        """Leave a field out."""
+        self.change(name, f"{self.key(name)} is dropped: {why}")
+        self.take(name)
 
     def fault(self, name: str, text: str) -> None:
         """Note what can't be upgraded at a field."""
@@ -241,8 +249,8 @@ def _field(node: Node, key: str, value: Any) -> None:
         name = old.name if old is not None else key
         found = RULES.get(node.v2.fqn, _NO_RULES).get(name)
         if found is not None:
-            if value is None:  # null is "not set"
-                node.take(key)
+            if value is None:
+                node.drop(name, "it isn't set")
             else:
                 found(node, name, value)
             return
