@@ -55,7 +55,18 @@ def test_an_any_becomes_the_config_of_its_extension(structure):
 
     assert plain.typed_config.sni == "x"
     assert plain == typed
-    assert structure("{name: t, typed_config: {}}", core.TransportSocket).typed_config is None
+
+
+@pytest.mark.parametrize(("text", "key"), [("{name: x}", "name"), ("{name: x, typed_config: {}}", "typed_config")])
+def test_a_holder_of_an_extension_says_which_one(converter, checked, text, key):
+    tree = checked(text, core.TransportSocket.__proto__)
+
+    converter.structure(tree, core.TransportSocket)
+    converter.survey(tree, core.TransportSocket)
+
+    assert [(complaint.key, complaint.text) for complaint in converter.faults] == [
+        (key, "didn't find a registered implementation for 'x' with type URL '': '@type' is missing")
+    ] * 2
 
 
 def test_the_wrapper_that_switches_a_filter_on_a_route_is_known_without_a_registry(structure):
@@ -140,7 +151,7 @@ def test_a_survey_finds_the_same_in_a_tree_with_other_faults(converter, checked)
 
     converter.survey(tree, listener.Listener)
 
-    assert len(expected) == 5
+    assert len(expected) == 6
     assert sorted(complaint.text for complaint in converter.faults) == sorted(expected)
 
 

@@ -1,5 +1,6 @@
 import pytest
 
+from trio_envoy.config.accesslog import StdoutAccessLog
 from trio_envoy.config.address import CidrRange
 from trio_envoy.config.hcm import (
     CodecType,
@@ -11,6 +12,7 @@ from trio_envoy.config.hcm import (
 )
 
 ROUTES = "route_config: {name: r}"
+STDOUT = "type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog"
 
 
 def test_the_defaults(structure):
@@ -29,7 +31,7 @@ def test_what_is_set(structure):
         stat_prefix: a
         {ROUTES}
         codec_type: http2
-        http_filters: [{{name: f, disabled: true}}]
+        http_filters: [{{name: f, disabled: true, typed_config: {{'@type': {STDOUT}}}}}]
         use_remote_address: true
         xff_num_trusted_hops: 2
         internal_address_config: {{unix_sockets: true, cidr_ranges: {{address_prefix: 10.0.0.0, prefix_len: 8}}}}
@@ -43,7 +45,7 @@ def test_what_is_set(structure):
     )
 
     assert made.codec_type is CodecType.HTTP2
-    assert made.http_filters == (HttpFilter(name="f", disabled=True),)
+    assert made.http_filters == (HttpFilter(name="f", disabled=True, typed_config=StdoutAccessLog()),)
     assert made.use_remote_address is True
     assert made.xff_num_trusted_hops == 2
     assert made.internal_address_config == InternalAddressConfig(

@@ -4,15 +4,20 @@ from trio_envoy.config.address import CidrRange
 from trio_envoy.config.core import TrafficDirection
 from trio_envoy.config.listener import ConnectionSourceType, DrainType, FilterChainMatch, Listener
 
+STDOUT = "type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog"
+
 
 def test_a_listener(structure):
     made = structure(
-        """
+        f"""
         name: l
-        address: {socket_address: {address: 0.0.0.0, port_value: 80}}
-        additional_addresses: {address: {pipe: {path: /x}}}
-        filter_chains: [{name: c, filters: [{name: f, typed_config: {}}], transport_socket_connect_timeout: 1s}]
-        default_filter_chain: {filters: []}
+        address: {{socket_address: {{address: 0.0.0.0, port_value: 80}}}}
+        additional_addresses: {{address: {{pipe: {{path: /x}}}}}}
+        filter_chains:
+        - name: c
+          filters: [{{name: f, typed_config: {{'@type': {STDOUT}}}}}]
+          transport_socket_connect_timeout: 1s
+        default_filter_chain: {{filters: []}}
         per_connection_buffer_limit_bytes: 32768
         listener_filters_timeout: 0s
         enable_reuse_port: false

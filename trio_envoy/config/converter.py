@@ -75,6 +75,8 @@ class ConfigConverter:
         message = schema.message(cls.__proto__)
         assert message is not None, f"{cls.__proto__} is in no table"
         attributes = {attribute.name.rstrip("_"): attribute for attribute in attrs.fields(attrs.resolve_types(cls))}
+        if {"name", "typed_config"} <= attributes.keys() and not tree.get("typed_config"):
+            self.faults.append(_nameless(tree))
         for key, value in tree.items():
             field = message.fields.get(key)
             if field is None:
@@ -117,11 +119,14 @@ class ConfigConverter:
         build = make_dict_structure_fn(cls, self._converter, _cattrs_detailed_validation=False, **overrides)
         names = frozenset(known)
         optional = "is_optional" in known
+        holder = {"name", "typed_config"} <= known
 
         def structure(node: Node, target: type[Any]) -> Any:
             if not node.keys() <= names:
                 self._refuse(node, names, message.fqn)
-            if optional and node.get("is_optional"):
+            if holder and not node.get("typed_config"):
+                self.faults.append(_nameless(node))
+            elif optional and node.get("is_optional"):
                 node = self._without_unsupported(node)
             return build(node, target)
 
@@ -220,6 +225,12 @@ def _unsupported(node: Node, key: str, fqn: str) -> Complaint:
 
 def _unknown_extension(node: Node, name: str) -> Complaint:
     return Complaint(node, "@type", f"{NOT_SUPPORTED}: {name} (docs/extensions.md lists what is)")
+
+
+def _nameless(node: Node) -> Complaint:
+    """A holder of an extension without the type that alone says which one (v2's names were looked up before)."""
+    text = f"didn't find a registered implementation for {node.get('name', '')!r} with type URL '': '@type' is missing"
+    return Complaint(node, "typed_config" if "typed_config" in node else "name", text)
 
 
 def _is_config_class(cls: Any) -> bool:
