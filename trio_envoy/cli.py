@@ -49,7 +49,11 @@ def serve(line: CommandLine, *, network: Network | None = None) -> int:
     gc.set_threshold(*_GC_THRESHOLDS)
     try:
         log = ApplicationLog(
-            pattern=line.log_format, path=line.log_path, level=line.log_level, components=line.component_log_level
+            pattern=line.log_format,
+            path=line.log_path,
+            level=line.log_level,
+            components=line.component_log_level,
+            escaped=line.log_format_escaped,
         )
     except OSError as error:
         print(f"Failed to open log-file '{line.log_path}': {error.strerror}", file=sys.stderr)  # noqa: T201

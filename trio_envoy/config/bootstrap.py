@@ -16,6 +16,7 @@ from trio_envoy.config.cluster import Cluster
 from trio_envoy.config.core import Node
 from trio_envoy.config.listener import Listener
 from trio_envoy.config.matcher import StringMatcher
+from trio_envoy.config.metrics import StatsConfig
 from trio_envoy.config.runtime_layers import LayeredRuntime
 
 
@@ -88,6 +89,7 @@ class Bootstrap:
     Attributes:
         node: who we are.
         static_resources: listeners and clusters.
+        stats_config: tags, which stats there are, buckets of histograms.
         layered_runtime: sources of runtime values.
         admin: the administration interface.
         stats_flush_interval: seconds, at least 1 ms and less than 5 min; None is 5 s.
@@ -100,6 +102,7 @@ class Bootstrap:
 
     node: Node | None = None
     static_resources: StaticResources | None = None
+    stats_config: StatsConfig | None = None
     layered_runtime: LayeredRuntime | None = None
     admin: Admin | None = None
     stats_flush_interval: float | None = None

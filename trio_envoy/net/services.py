@@ -25,6 +25,7 @@ class Options:
     Attributes:
         service_cluster, service_node, service_zone: the flags, or what the bootstrap's node says.
         drain_time: seconds, --drain-time-s.
+        drain_gradually: --drain-strategy: more and more connections are closed while that time passes.
         file_flush_interval: seconds, --file-flush-interval-msec / 1000.
         local_address_ip_version: "v4" or "v6"; which own address goes into XFF for loopback peers.
     """
@@ -33,6 +34,7 @@ class Options:
     service_node: str = ""
     service_zone: str = ""
     drain_time: float = 600.0
+    drain_gradually: bool = True
     file_flush_interval: float = 10.0
     local_address_ip_version: str = "v4"
 

@@ -138,6 +138,12 @@ def _one_of(what: str, *words: str) -> Callable[[str], str]:
     return check
 
 
+def _one_worker(text: str) -> int:
+    if int(text) > 1:
+        raise UsageError(f"error: --concurrency {text} is not supported: there is one worker for now")
+    return 1
+
+
 _NO_HOT_RESTART: Final = "there is no hot restart here"
 
 _FLAGS: Final = (
@@ -240,7 +246,7 @@ _FLAGS: Final = (
     _Flag("config-yaml", _Kind.TEXT, "Inline YAML configuration, merges with the contents of --config-path"),
     _Flag("config-path", _Kind.TEXT, "Path to configuration file", short="c"),
     _Flag("config", _Kind.TEXT, "The same as --config-path", field="config_path", hidden=True),
-    _Flag("concurrency", _Kind.NUMBER, "# of worker threads to run"),
+    _Flag("concurrency", _Kind.NUMBER, "# of worker threads to run (1 for now)", check=_one_worker),
     _Flag("base-id-path", _Kind.TEXT, "Path to which the base ID is written", refused=_NO_HOT_RESTART),
     _Flag("skip-hot-restart-parent-stats", _Kind.SWITCH, "Do not copy stats from the parent", refused=_NO_HOT_RESTART),
     _Flag("skip-hot-restart-on-no-parent", _Kind.SWITCH, "Start without the parent", refused=_NO_HOT_RESTART),
@@ -304,7 +310,7 @@ def _value(flag: _Flag, given: str | None, rest: Iterator[str]) -> Any:
     if flag.kind is _Kind.NUMBER:
         if not text.isdigit() or int(text) >= 1 << 32:
             raise _parse_error(flag.labels, f"Couldn't read argument value from string '{text}'")
-        return int(text)
+        return flag.check(text) if flag.check is not None else int(text)
     return flag.check(text) if flag.check is not None else text
 
 

@@ -66,6 +66,7 @@ class Listener:
         self._address_configs = _address_configs(config)
         self.addresses: tuple[Address, ...] = tuple(from_config(address) for address in self._address_configs)
         self.draining = False
+        self._drain_began = 0.0
         self.stopped = False
         self._services = services
         self._on_stop = on_stop
@@ -80,7 +81,7 @@ class Listener:
                 listener_name=self.name,
                 buffer_limit_bytes=DEFAULT_BUFFER_LIMIT_BYTES if limit is None else limit,
                 direction=config.traffic_direction.value,
-                draining=lambda: self.draining or services.draining,
+                draining=self._drain_close,
             ),
         )
         self._limit_key = f"envoy.resource_limits.listener.{self.name}.connection_limit"
@@ -160,6 +161,18 @@ class Listener:
             except OSError as error:  # without reuse_port, when another one bound the address and was faster
                 raise BindError(address, error.strerror or str(error)) from error
 
+    def _drain_close(self) -> bool:
+        """Whether a connection is to end with its next response (Envoy's DrainManagerImpl::drainClose).
+
+        Gradually: the longer it drains, the likelier.
+        """
+        services = self._services
+        if not self.draining:
+            return services.draining
+        if not services.options.drain_gradually or not self._drain_time:
+            return True
+        return services.random.random() * self._drain_time < trio.current_time() - self._drain_began
+
     def stop(self) -> None:
         """Take no more connections; those that are there go on."""
         if self.stopped:
@@ -174,6 +187,7 @@ class Listener:
         """Tell connections to end after what they are doing; take new ones for `seconds` more, then stop()."""
         self.draining = True
         self._drain_time = seconds
+        self._drain_began = trio.current_time()
         self._asked_to_drain.set()
         self._handler.drain()
 

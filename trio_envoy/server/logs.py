@@ -26,21 +26,32 @@ class ApplicationLog:
         path: --log-path; "" for stderr.
         level: -l.
         components: --component-log-level, name -> level.
+        escaped: --log-format-escaped: %v writes control characters as escapes.
     """
 
     def __init__(
-        self, *, pattern: str | None, path: str, level: str, components: Mapping[str, str] | None = None
+        self,
+        *,
+        pattern: str | None,
+        path: str,
+        level: str,
+        components: Mapping[str, str] | None = None,
+        escaped: bool = False,
     ) -> None:
         self._path = path
         self._given = pattern is not None
         self._handler = logging.StreamHandler(self._open())
-        self._handler.setFormatter(TextFormatter(DEFAULT_FORMAT if pattern is None else pattern))
+        self._escaped = escaped
+        self._handler.setFormatter(self._text(DEFAULT_FORMAT if pattern is None else pattern))
         root = logging.getLogger(ROOT)
         root.handlers[:] = [self._handler]
         root.propagate = False
         set_all(level)
         for component, of_component in (components or {}).items():
             set_one(component, of_component)
+
+    def _text(self, pattern: str) -> TextFormatter:
+        return TextFormatter(pattern.replace("%v", "%_") if self._escaped else pattern)
 
     def _open(self) -> TextIO:
         if not self._path:
@@ -64,7 +75,7 @@ class ApplicationLog:
             if log_format.json_format is not None:
                 self._handler.setFormatter(JsonFormatter(log_format.json_format))
             elif log_format.text_format is not None:
-                self._handler.setFormatter(TextFormatter(log_format.text_format))
+                self._handler.setFormatter(self._text(log_format.text_format))
         except ValueError as error:
             raise ConfigError(f"setJsonLogFormat error: {error}", at=log_format, field="json_format") from None
 

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import contextlib
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from random import Random, SystemRandom
 from typing import Final
 
+import attrs
 import trio
 
 from trio_envoy.config.core import Node
 from trio_envoy.config.loader import Loaded
+from trio_envoy.config.matcher import StringMatcher
+from trio_envoy.config.metrics import StatsConfig, TagSpecifier
 from trio_envoy.errors import ConfigError
+from trio_envoy.matching.strings import string_test
 from trio_envoy.net.dns import DnsStats
 from trio_envoy.net.local_address import local_address
 from trio_envoy.net.poller import make_poller
@@ -30,6 +34,7 @@ from trio_envoy.server.listeners import ListenerManager
 from trio_envoy.server.logs import ApplicationLog
 from trio_envoy.server.stats import ServerStats, refresh
 from trio_envoy.stats.filesystem import FilesystemStats
+from trio_envoy.stats.settings import Settings, compile_settings
 from trio_envoy.stats.store import Store
 from trio_envoy.upstream.manager import ClusterManager
 from trio_envoy.util import clock
@@ -38,6 +43,7 @@ from trio_envoy.util.log import logger
 from trio_envoy.util.logfile import LogFiles
 
 _LOG: Final = logger("main")
+_NO_RUNTIME: Final = Runtime(None, RuntimeStats())  # stats_config is read before the runtime
 _DEFAULT_FLUSH_INTERVAL: Final = 5.0  # s; Bootstrap.stats_flush_interval
 
 
@@ -76,7 +82,10 @@ class Server:
         self.command_line = command_line
         bootstrap = loaded.bootstrap
         errors: list[ConfigError] = []
-        store = Store()
+        settings = Settings()
+        with _collected(errors):
+            settings = _stats_settings(bootstrap.stats_config, command_line.stats_tag)
+        store = Store(settings)
         node = bootstrap.node or Node()
         options = _options(command_line, node)
         network = network or Network()
@@ -92,7 +101,11 @@ class Server:
             poller=make_poller(),
             network=network,
             random=random or Random(SystemRandom().getrandbits(128)),  # noqa: S311 - balancing and ids, no secrets
-            log_files=LogFiles(store.scope("filesystem.").block(FilesystemStats), options.file_flush_interval),
+            log_files=LogFiles(
+                store.scope("filesystem.").block(FilesystemStats),
+                options.file_flush_interval,
+                command_line.file_flush_min_size_kb * 1024,
+            ),
             node=node,
             options=options,
             local_address=local_address(options.local_address_ip_version),
@@ -190,9 +203,28 @@ def _options(line: CommandLine, node: Node) -> Options:
         service_node=line.service_node or node.id,
         service_zone=line.service_zone or zone,
         drain_time=float(line.drain_time_s),
+        drain_gradually=line.drain_strategy == "gradual",
         file_flush_interval=line.file_flush_interval_msec / 1000,
         local_address_ip_version=line.local_address_ip_version,
     )
+
+
+def _stats_settings(config: StatsConfig | None, tags: list[str]) -> Settings:
+    """stats_config, with the tags of --stats-tag."""
+    if tags:
+        config = config or StatsConfig()
+        fixed = [TagSpecifier(tag_name=name, fixed_value=value) for name, _, value in map(_split_tag, tags)]
+        config = attrs.evolve(config, stats_tags=(*config.stats_tags, *fixed))
+    return compile_settings(config, _name_test)
+
+
+def _split_tag(tag: str) -> tuple[str, str, str]:
+    return tag.partition(":")
+
+
+def _name_test(matcher: StringMatcher) -> Callable[[str], bool]:
+    test = string_test(matcher, _NO_RUNTIME)
+    return lambda name: test(name.encode())
 
 
 @contextlib.contextmanager

@@ -54,6 +54,7 @@ class LogFile:
 
     __slots__ = (
         "_fd",
+        "_flush_bytes",
         "_lines",
         "_one_thread",
         "_owned",
@@ -67,10 +68,13 @@ class LogFile:
         "path",
     )
 
-    def __init__(self, path: str, fd: int, stats: FileCounts, *, owned: bool = True) -> None:
+    def __init__(
+        self, path: str, fd: int, stats: FileCounts, *, owned: bool = True, flush_bytes: int = FLUSH_BYTES
+    ) -> None:
         self.path = path
         self.discards = path == os.devnull
         self._fd = fd
+        self._flush_bytes = flush_bytes
         self._owned = owned  # may be reopened and closed
         self._stats = stats
         self._lines: list[bytes] = []
@@ -94,7 +98,7 @@ class LogFile:
         stats.write_total_buffered += len(data)
         self._size = size
         self._lines.append(data)
-        if size > FLUSH_BYTES or not self._written_to:
+        if size > self._flush_bytes or not self._written_to:
             self._written_to = True
             self._wake.set()
 
@@ -210,11 +214,18 @@ class LogFiles:
     Args:
         stats: what is counted; None: nothing is.
         flush_interval: seconds.
+        flush_bytes: a buffer that holds more is written at once (--file-flush-min-size-kb).
     """
 
-    def __init__(self, stats: FileCounts | None = None, flush_interval: float = DEFAULT_FLUSH_INTERVAL) -> None:
+    def __init__(
+        self,
+        stats: FileCounts | None = None,
+        flush_interval: float = DEFAULT_FLUSH_INTERVAL,
+        flush_bytes: int = FLUSH_BYTES,
+    ) -> None:
         self._stats = _Counts() if stats is None else stats
         self._interval = flush_interval
+        self._flush_bytes = flush_bytes
         self._files: dict[str | int, LogFile] = {}  # by path, or by descriptor
         self._tasks: trio.Nursery | None = None
 
@@ -224,15 +235,18 @@ class LogFiles:
         Raises:
             OSError: it can't be opened.
         """
-        return self._files.get(path) or self._add(path, LogFile(path, _open(path), self._stats))
+        return self._files.get(path) or self._add(path, self._make(path, _open(path)))
 
     def stdout(self) -> LogFile:
         """Standard output, buffered as any file."""
-        return self._files.get(1) or self._add(1, LogFile("stdout", 1, self._stats, owned=False))
+        return self._files.get(1) or self._add(1, self._make("stdout", 1, owned=False))
 
     def stderr(self) -> LogFile:
         """Standard error, buffered as any file."""
-        return self._files.get(2) or self._add(2, LogFile("stderr", 2, self._stats, owned=False))
+        return self._files.get(2) or self._add(2, self._make("stderr", 2, owned=False))
+
+    def _make(self, path: str, fd: int, *, owned: bool = True) -> LogFile:
+        return LogFile(path, fd, self._stats, owned=owned, flush_bytes=self._flush_bytes)
 
     def _add(self, key: str | int, file: LogFile) -> LogFile:
         self._files[key] = file
