@@ -44,14 +44,14 @@ def test_the_configuration_can_be_named_in_five_ways(arguments):
 
 def test_many_flags_at_once():
     line = parse(
-        "-c a.yaml --mode validate -l warn --component-log-level upstream:debug,hc:trace --concurrency 2 "
+        "-c a.yaml --mode validate -l warn --component-log-level upstream:debug,hc:trace --concurrency 1 "
         "--service-node n --drain-time-s 5 --disable-hot-restart --stats-tag a:b --stats-tag c:d".split()
     )
 
     assert line.mode == "validate"
     assert line.log_level == "warn"
     assert line.component_log_level == {"upstream": "debug", "hc": "trace"}
-    assert line.concurrency == 2
+    assert line.concurrency == 1
     assert line.stats_tag == ["a:b", "c:d"]
 
 
@@ -72,6 +72,7 @@ def test_many_flags_at_once():
         (["--component-log-level", "http:foo"], "error: invalid log level specified 'foo'"),
         (["--component-log-level", "http"], "error: component log level not correctly specified 'http'"),
         (["--local-address-ip-version", "v5"], "error: unknown IP address version 'v5'"),
+        (["--concurrency", "2"], "error: --concurrency 2 is not supported: there is one worker for now"),
         (["--restart-epoch", "1"], "error: --restart-epoch is not supported: there is no hot restart here"),
     ],
 )

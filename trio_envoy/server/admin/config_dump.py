@@ -71,8 +71,8 @@ def endpoints(server: Server, _app: AdminApp) -> tuple[Endpoint, ...]:
                 Param(
                     "mask",
                     "The mask to apply. When both resource and mask are specified, the mask is applied to every "
-                    "element in the desired repeated field so that only a subset of fields are returned. The mask is parsed as "
-                    "a Protobuf::FieldMask",
+                    "element in the desired repeated field so that only a subset of fields are returned. The mask "
+                    "is parsed as a Protobuf::FieldMask",
                 ),
                 Param(
                     "name_regex",
