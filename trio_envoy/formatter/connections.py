@@ -51,7 +51,7 @@ def _upstream_remote(context: LogContext) -> Address | None:
 def _address(address_of: _AddressOf) -> Row:
     def get(context: LogContext) -> bytes | None:
         address = address_of(context)
-        return None if address is None else str(address).encode()
+        return None if address is None else address.text
 
     return plain(Kind.TEXT, get)
 

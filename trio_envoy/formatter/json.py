@@ -17,11 +17,11 @@ from trio_envoy.errors import ConfigError
 from trio_envoy.formatter.command import Command, parse
 from trio_envoy.formatter.compile import DASH, Render, as_bytes
 from trio_envoy.formatter.context import LogContext
-from trio_envoy.formatter.operator import Getter, Kind
+from trio_envoy.formatter.operator import Kind
 from trio_envoy.formatter.operators import compile_command
 
 _Write = Callable[[LogContext], str | None]
-"""The JSON text of a value; None: it isn't there and nothing stands for it."""
+"""The JSON text of a value; None: it isn't there."""
 
 
 def compile_json(
@@ -39,103 +39,128 @@ def compile_json(
         ConfigError: an operator that isn't known, or badly written.
     """
     try:
-        write = _object(template, omit_empty)
+        return _omitting(template) if omit_empty else _complete(template)
     except ConfigError as error:
         raise ConfigError(error.text, at=at, field=field) from None
 
+
+def _complete(template: Mapping[str, Any]) -> Render:
+    """All keys are always there, so that the line is one %-template."""
+    writers: list[_Write] = []
+    text = f"{_flatten(template, writers)}\n"
+    compiled = tuple(writers)
+
     def render(context: LogContext) -> bytes:
-        return f"{write(context) or '{}'}\n".encode()
+        return (text % tuple(["null" if (value := write(context)) is None else value for write in compiled])).encode()
 
     return render
 
 
-def _value(template: Any, omit: bool) -> _Write:
-    if isinstance(template, str):
-        return _string(template, omit)
+def _flatten(template: Any, writers: list[_Write]) -> str:
+    """A %-template of this value; the writers of its holes are appended."""
     if isinstance(template, Mapping):
-        return _object(template, omit)
+        members = (f"{_escape(encode_basestring(key))}:{_flatten(template[key], writers)}" for key in sorted(template))
+        return f"{{{','.join(members)}}}"
     if isinstance(template, (list, tuple)):
-        return _array(template, omit)
-    if template is None and omit:
-        return lambda _: None
-    literal = _number(template) if type(template) in {int, float} else json.dumps(template)
+        return f"[{','.join([_flatten(item, writers) for item in template])}]"
+    if not isinstance(template, str):
+        return _literal(template)
+    pieces = parse(template)
+    if len(pieces) == 1 and isinstance(command := pieces[0], Command):
+        writers.append(_typed(command))
+        return "%s"
+    parts: list[str] = []
+    for piece in pieces:
+        if isinstance(piece, str):
+            parts.append(_escape(encode_basestring(piece)[1:-1]))
+        else:
+            writers.append(_inner(piece, DASH))
+            parts.append("%s")
+    return f'"{"".join(parts)}"'
+
+
+def _escape(text: str) -> str:
+    return text.replace("%", "%%")
+
+
+def _omitting(template: Mapping[str, Any]) -> Render:
+    write = _object(template)
+    return lambda context: f"{write(context) or '{}'}\n".encode()
+
+
+def _value(template: Any) -> _Write:
+    if isinstance(template, Mapping):
+        return _object(template)
+    if isinstance(template, (list, tuple)):
+        items = tuple(map(_value, template))
+        return lambda context: f"[{','.join([text for item in items if (text := item(context)) is not None])}]"
+    if isinstance(template, str):
+        return _string(template)
+    literal = None if template is None else _literal(template)
     return lambda _: literal
 
 
-def _number(value: float) -> str:
-    """A number of a Struct is a double; Envoy writes no fraction when it has none."""
-    double = float(value)
-    if double == 0:
-        return "-0" if str(double).startswith("-") else "0"
-    if double.is_integer() and abs(double) < 1e21:
-        return str(int(double))
-    return json.dumps(double)
-
-
-def _object(template: Mapping[str, Any], omit: bool) -> _Write:
-    members = tuple((f"{encode_basestring(key)}:", _value(template[key], omit)) for key in sorted(template))
+def _object(template: Mapping[str, Any]) -> _Write:
+    members = tuple((f"{encode_basestring(key)}:", _value(template[key])) for key in sorted(template))
 
     def write(context: LogContext) -> str | None:
         written = [key + text for key, value in members if (text := value(context)) is not None]
-        return None if omit and not written else f"{{{','.join(written)}}}"
+        return f"{{{','.join(written)}}}" if written else None
 
     return write
 
 
-def _array(template: list[Any] | tuple[Any, ...], omit: bool) -> _Write:
-    items = tuple(_value(item, omit) for item in template)
-
-    def write(context: LogContext) -> str | None:
-        return f"[{','.join([text for item in items if (text := item(context)) is not None])}]"
-
-    return write
-
-
-def _string(template: str, omit: bool) -> _Write:
+def _string(template: str) -> _Write:
     pieces = parse(template)
     if len(pieces) == 1 and isinstance(command := pieces[0], Command):
-        return _single(command, omit)
-    parts = [encode_basestring(piece)[1:-1] if isinstance(piece, str) else _inner(piece, omit) for piece in pieces]
-    if all(isinstance(part, str) for part in parts):
-        literal = f'"{"".join(map(str, parts))}"'
-        return lambda _: literal
-    return lambda context: f'"{"".join([part if isinstance(part, str) else part(context) for part in parts])}"'
+        return _typed(command)
+    writers = [
+        _inner(piece, b"") if isinstance(piece, Command) else _constant(encode_basestring(piece)[1:-1])
+        for piece in pieces
+    ]
+    return lambda context: f'"{"".join([write(context) or "" for write in writers])}"'
 
 
-def _inner(command: Command, omit: bool) -> Callable[[LogContext], str]:
-    """An operator with text around it."""
+def _constant(text: str) -> _Write:
+    return lambda _: text
+
+
+def _literal(value: Any) -> str:
+    """Anything but a string; a number of a Struct is a double, Envoy writes no fraction when it has none."""
+    if type(value) not in {int, float}:
+        return json.dumps(value)
+    double = float(value)
+    if double == 0:
+        return "-0" if str(double).startswith("-") else "0"
+    return str(int(double)) if double.is_integer() and abs(double) < 1e21 else json.dumps(double)
+
+
+def _inner(command: Command, missing: bytes) -> _Write:
+    """An operator with text around it: the inside of a JSON string."""
     kind, get = compile_command(command)
     text = as_bytes(kind, get, command.length)
-    missing = "" if omit else DASH.decode()
 
     def write(context: LogContext) -> str:
         value = text(context)
-        return missing if value is None else json_string(value)[1:-1]
+        return json_string(missing if value is None else value)[1:-1]
 
     return write
 
 
-def _single(command: Command, omit: bool) -> _Write:
+def _typed(command: Command) -> _Write:
+    """An operator on its own."""
     kind, get = compile_command(command)
-    missing = None if omit else "null"
-    if kind is Kind.COUNT and command.length is None:
-        return lambda context: str(get(context))
-    if kind is Kind.TEXT or command.length is not None:
-        return _text(as_bytes(kind, get, command.length), missing)
-
-    def write(context: LogContext) -> str | None:
-        value = get(context)
-        return missing if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-    return write
+    if command.length is None:
+        if kind is Kind.COUNT:
+            return lambda context: str(get(context))
+        if kind is not Kind.TEXT:
+            return lambda context: None if (value := get(context)) is None else _compact(value)
+    text = as_bytes(kind, get, command.length)
+    return lambda context: None if (value := text(context)) is None else json_string(value)
 
 
-def _text(get: Getter, missing: str | None) -> _Write:
-    def write(context: LogContext) -> str | None:
-        value = get(context)
-        return missing if value is None else json_string(value)
-
-    return write
+def _compact(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def json_string(value: bytes) -> str:

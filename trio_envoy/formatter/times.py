@@ -31,12 +31,16 @@ _CUT: Final = 1e-6  # of a unit: what float subtraction may lose
 _TRIMMED: Final = 0  # digits of %E*f: as many as there are, at least one
 _DOTTED: Final = -1  # what %E*S adds to the seconds: "." and the digits, or nothing
 
+_MICRO_DIGITS: Final = 6  # we know no more of a time
+_HALF_MICRO: Final = 5e-7  # s; a float is rounded to microseconds first
+_SCALES: Final = {digits: 10 ** (_MICRO_DIGITS - digits) for digits in range(1, _MICRO_DIGITS + 1)}
+
 _Part = str | int
 """strftime text, or a number of digits of the second's fraction."""
 
 
 def time_format(spec: str, *, local: bool = False) -> Callable[[float], bytes]:
-    """A function that renders wall-clock seconds; what stays the same for a second is rendered once a second.
+    """A function that renders wall-clock seconds; the last text and the last second's part of it are kept.
 
     Raises:
         ConfigError: the format has a newline in it.
@@ -45,18 +49,25 @@ def time_format(spec: str, *, local: bool = False) -> Callable[[float], bytes]:
         raise ConfigError("Invalid header configuration. Format string contains newline.")
     parts = _split(spec)
     split_time = time.localtime if local else time.gmtime
-    cached_second = -1
-    cached: list[bytes | int] = []
+    fractions = tuple(part for part in parts if isinstance(part, int))
+    digits = fractions[0] if len(fractions) == 1 and fractions[0] in _SCALES else _MICRO_DIGITS if fractions else 0
+    per_second = int(10**digits)
+    lone = len(fractions) == 1 and fractions[0] == digits
+    known_second, template = -1, b""
+    known_tick, text = -1, b""
 
     def render(wall: float) -> bytes:
-        nonlocal cached_second, cached
-        second, micros = divmod(int(wall * 1e6 + 0.5), 1_000_000)
-        if second != cached_second:
-            cached = _of_second(parts, second, split_time(second))
-            cached_second = second
-        if len(cached) == 1 and isinstance(cached[0], bytes):
-            return cached[0]
-        return b"".join([part if isinstance(part, bytes) else _fraction(part, micros) for part in cached])
+        nonlocal known_second, template, known_tick, text
+        tick = int((wall + _HALF_MICRO) * per_second)
+        if tick == known_tick:
+            return text
+        second, fraction = divmod(tick, per_second)
+        if second != known_second:
+            template = _of_second(parts, second, split_time(second))
+            known_second = second
+        text = template % (fraction if lone else tuple([_fraction(part, fraction) for part in fractions]))
+        known_tick = tick
+        return text
 
     return render
 
@@ -81,19 +92,16 @@ def _split(spec: str) -> list[_Part]:
     return [part for part in parts if part != ""]
 
 
-def _of_second(parts: list[_Part], second: int, moment: time.struct_time) -> list[bytes | int]:
-    """The parts with all but the fractions rendered; neighbouring texts are one."""
-    done: list[bytes | int] = []
+def _of_second(parts: list[_Part], second: int, moment: time.struct_time) -> bytes:
+    """A %-template of this second: all is rendered but the fractions."""
+    template = bytearray()
     for part in parts:
         if isinstance(part, int):
-            done.append(part)
-            continue
-        text = (_own(part, second, moment) or time.strftime(part, moment)).encode()
-        if done and isinstance(last := done[-1], bytes):
-            done[-1] = last + text
+            template += b"%%0%dd" % part if part in _SCALES else b"%b"
         else:
-            done.append(text)
-    return done or [b""]
+            text = _own(part, second, moment) or time.strftime(part, moment)
+            template += text.encode().replace(b"%", b"%%")
+    return bytes(template)
 
 
 def _own(part: str, second: int, moment: time.struct_time) -> str | None:
@@ -112,21 +120,34 @@ def _own(part: str, second: int, moment: time.struct_time) -> str | None:
     return None
 
 
-def _fraction(digits: int, micros: int) -> bytes:
-    if digits == 3:
-        return b"%03d" % (micros // 1000)
-    if digits > 0:
-        return b"%0*d" % (digits, micros * 1000 // 10 ** (9 - digits))
+def _fraction(part: int, micros: int) -> int | bytes:
+    scale = _SCALES.get(part)
+    if scale is not None:
+        return int(micros // scale)
+    if part > 0:
+        return b"%06d%b" % (micros, b"0" * (part - _MICRO_DIGITS))
     trimmed = (b"%06d" % micros).rstrip(b"0")
-    if digits == _DOTTED:
+    if part == _DOTTED:
         return b"." + trimmed if trimmed else b""
     return trimmed or b"0"
 
 
-def _wall(local: bool, wall: Callable[[LogContext], float]) -> Row:
+def _time(command: Command, local: bool) -> Callable[[float], bytes]:
+    return time_format(command.argument or (_LOCAL_DEFAULT if local else _UTC_DEFAULT), local=local)
+
+
+def _start_time(local: bool) -> Row:
     def make(command: Command) -> Getter:
-        render = time_format(command.argument or (_LOCAL_DEFAULT if local else _UTC_DEFAULT), local=local)
-        return lambda context: render(wall(context))
+        render = _time(command, local)
+        return lambda context: render(context.info.start_wall)
+
+    return Row(Kind.TEXT, make, Takes.ARGUMENT)
+
+
+def _emit_time(local: bool) -> Row:
+    def make(command: Command) -> Getter:
+        render = _time(command, local)
+        return lambda _: render(clock.now())
 
     return Row(Kind.TEXT, make, Takes.ARGUMENT)
 
@@ -185,10 +206,10 @@ def _common_duration(command: Command) -> Getter:
 
 
 ROWS: Final[Mapping[str, Row]] = {
-    "START_TIME": _wall(local=False, wall=lambda context: context.info.start_wall),
-    "START_TIME_LOCAL": _wall(local=True, wall=lambda context: context.info.start_wall),
-    "EMIT_TIME": _wall(local=False, wall=lambda _: clock.now()),
-    "EMIT_TIME_LOCAL": _wall(local=True, wall=lambda _: clock.now()),
+    "START_TIME": _start_time(local=False),
+    "START_TIME_LOCAL": _start_time(local=True),
+    "EMIT_TIME": _emit_time(local=False),
+    "EMIT_TIME_LOCAL": _emit_time(local=True),
     "DURATION": plain(Kind.COUNT, _duration),
     "COMMON_DURATION": Row(Kind.NUMBER, _common_duration, Takes.NEEDS_ARGUMENT),
     "REQUEST_DURATION": plain(Kind.NUMBER, _between("start", "request_end")),

@@ -36,6 +36,14 @@ def _name_without_port(host: Any) -> str:
     return str(name if colon and port.isdigit() else host.hostname)
 
 
+def _host_address(context: LogContext) -> bytes | None:
+    host = context.info.upstream_host
+    if host is None:
+        return None
+    text: bytes = host.address.text
+    return text
+
+
 def _host(render: _Render) -> Row:
     def get(context: LogContext) -> bytes | None:
         host = context.info.upstream_host
@@ -70,7 +78,7 @@ def _server_name(context: LogContext) -> bytes | None:
 
 
 ROWS: Final[Mapping[str, Row]] = {
-    "UPSTREAM_HOST": _host(_address),
+    "UPSTREAM_HOST": plain(Kind.TEXT, _host_address),
     "UPSTREAM_HOST_NAME": _host(_name),
     "UPSTREAM_HOST_NAME_WITHOUT_PORT": _host(_name_without_port),
     "UPSTREAM_HOSTS_ATTEMPTED": _attempted(_address),

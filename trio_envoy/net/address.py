@@ -5,6 +5,7 @@ Source: envoy/config/core/v3/address.proto; texts as in Envoy's network/address_
 
 from __future__ import annotations
 
+import functools
 import socket
 from typing import Any, Final
 
@@ -49,6 +50,11 @@ class IpAddress:
         """The same host, another port."""
         return IpAddress(self.host, port)
 
+    @functools.cached_property
+    def text(self) -> bytes:
+        """As str() gives it, kept: access logs want it for every request."""
+        return str(self).encode()
+
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
@@ -77,6 +83,11 @@ class PipeAddress:
     def sockaddr(self) -> str:
         """What socket.bind and socket.connect take."""
         return f"\0{self.path[1:]}" if self.path.startswith("@") else self.path
+
+    @functools.cached_property
+    def text(self) -> bytes:
+        """The path, kept."""
+        return self.path.encode("utf-8", "surrogateescape")
 
     def __str__(self) -> str:
         return self.path
