@@ -150,20 +150,24 @@ class Emitter:
         for child in self._tree.children.get(path, ()):
             if child not in self._owner and child not in self._copied:
                 yield from self._comments(child)
+        yield from self._tree.foot(path)
 
     def _item(self, container: Any, key: str | int, value: Any, origin: Path, column: int) -> list[str]:
         """The lines of one item, those of its comments before it."""
         piece = self._pieces.get(origin)
         owned = piece is not None and self._owner.get(origin) == (id(container), key)
         lines: list[str] = []
+        foot: list[str] = []
         if owned and piece is not None:
             lines = self._lead(piece, column)
-            if origin not in self._copied and self._home.get(id(value)) != origin:
-                lines += self._remains(self._tree.children.get(origin, []), column)
+            if origin not in self._copied:
+                foot = [" " * column + comment for comment in self._tree.foot(origin)]
+                if self._home.get(id(value)) != origin:
+                    lines += self._remains(self._tree.children.get(origin, []), column)
         if isinstance(key, str):
             name = self._key(key, origin)
             text = self._value(value, origin, column, len(name), under_key=True, owned=owned)
-            return [*lines, f"{' ' * column}{name}:{text.header}", *text.lines]
+            return [*lines, f"{' ' * column}{name}:{text.header}", *text.lines, *foot]
         text = self._value(value, origin, column, 1, under_key=False, owned=owned)
         is_new = self._home.get(id(value)) != origin and not self._is_old(value, origin)
         if text.is_block and text.header and is_new:
@@ -171,9 +175,9 @@ class Emitter:
             text = text._replace(header="")
         first = text.lines[0].strip() if text.is_block and text.lines else ""
         if text.header or not first or first.startswith("#"):
-            return [*lines, f"{' ' * column}-{text.header}", *text.lines]
+            return [*lines, f"{' ' * column}-{text.header}", *text.lines, *foot]
         indent = len(text.lines[0]) - len(text.lines[0].lstrip())
-        return [*lines, (" " * column + "-").ljust(indent) + text.lines[0].lstrip(), *text.lines[1:]]
+        return [*lines, (" " * column + "-").ljust(indent) + text.lines[0].lstrip(), *text.lines[1:], *foot]
 
     def _lead(self, piece: Piece, column: int) -> list[str]:
         collection = self._pieces.get(piece.parent)
@@ -253,11 +257,18 @@ class Emitter:
         parts: list[str] = []
         for key, value, origin in self._items(new, where):
             part = self._flow(value, origin)
-            if part is None:
+            if part is None or self._has_comments(origin, (id(new), key)):
                 return None
             parts.append(f"{self._key(key, origin)}: {part}" if isinstance(key, str) else part)
         inner = ", ".join(parts)
         return f"[{inner}]" if isinstance(new, list) else f"{{{self._pad}{inner}{self._pad}}}"
+
+    def _has_comments(self, origin: Path, item: tuple[int, str | int]) -> bool:
+        """Whether an item brings comments along that can't stand in brackets on one line."""
+        piece = self._pieces.get(origin)
+        if piece is None or self._owner.get(origin) != item:
+            return False
+        return bool(self._tree.tail(piece) or any(line.strip() for line in self._tree.lead(piece)))
 
 
 def _is_inline(piece: Piece) -> bool:

@@ -21,6 +21,7 @@ from yaml._yaml import CParser
 from trio_envoy.errors import Path
 
 _COMMENT: Final = re.compile(r"\s+#.*")
+_TAIL: Final = re.compile(r",?(\s+#.*)")
 _PROPERTIES: Final = re.compile(r"(?:[ \t]+[&!]\S*)*[ \t]*")
 _GAP_COMMENT: Final = re.compile(r"(?:^|\s)(#.*)$", re.MULTILINE)
 
@@ -99,13 +100,27 @@ class TextTree:
         """The lines of comments in front of an item, and the blank lines among them, as they are."""
         collection = self.pieces.get(piece.parent)
         if collection is not None and collection.is_flow:
-            return [match[1].rstrip() for match in _GAP_COMMENT.finditer(self.text, piece.before, piece.item)]
+            is_first = self.pieces[self.children[piece.parent][0]] is piece
+            return self._gap(piece.before, piece.item, behind_item=not is_first)
         return self.lines(self.line(piece.before) + 1, self.line(piece.item) - 1)
+
+    def foot(self, path: Path) -> list[str]:
+        """The comments between the last item and the closing bracket."""
+        piece = self.pieces[path]
+        if not piece.is_flow or path not in self.children:
+            return []
+        return self._gap(self.pieces[self.children[path][-1]].end, piece.end, behind_item=True)
+
+    def _gap(self, begin: int, end: int, *, behind_item: bool) -> list[str]:
+        """The comments between two items in brackets, without the tail of the first."""
+        if behind_item and _TAIL.fullmatch(self.text, begin, self.line_end(begin)):
+            begin = self.line_end(begin)
+        return [match[1].rstrip() for match in _GAP_COMMENT.finditer(self.text, begin, end)]
 
     def tail(self, piece: Piece) -> str:
         """The comment behind a value on its last line, with the blanks in front of it, or ""."""
-        match = _COMMENT.fullmatch(self.text, piece.end, self.line_end(piece.end))
-        return match[0].rstrip() if match else ""
+        match = _TAIL.fullmatch(self.text, piece.end, self.line_end(piece.end))
+        return match[1].rstrip() if match else ""
 
     def header(self, piece: Piece) -> str:
         """What stands behind a key (or dash) whose block begins on a later line: anchor, tag, comment; or ""."""
