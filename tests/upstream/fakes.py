@@ -43,6 +43,7 @@ class FakeNetwork:
         self.faults = {}
         self.accepted = {}
         self.dialled = []
+        self._arrived = trio.Event()
 
     async def resolve(self, name, family, *, resolver=None):
         self.asked.append((trio.current_time(), name))
@@ -51,6 +52,17 @@ class FakeNetwork:
         if isinstance(answer, DnsFailure):
             raise answer
         return answer if isinstance(answer, Resolution) else Resolution(tuple(answer), 0.0)
+
+    def arrive(self, address, far):
+        self.accepted.setdefault(address, []).append(far)
+        self._arrived.set()
+        self._arrived = trio.Event()
+
+    async def accept(self, address, number):
+        """The far end of a connection to an address; waits until it is made."""
+        while len(self.accepted.get(address, ())) <= number:
+            await self._arrived.wait()
+        return self.accepted[address][number]
 
     def far(self, address="10.0.0.1:80"):
         """The far end of the newest connection to an address."""
@@ -85,7 +97,7 @@ async def connect_in_memory(dialer, address):
     await trio.sleep(fault)
     near, far = memory_channel_pair()
     near.info = ConnectionInfo(services.connection_id(), IpAddress("127.0.0.1", 1), address)
-    network.accepted.setdefault(text, []).append(far)
+    network.arrive(text, far)
     return near
 
 

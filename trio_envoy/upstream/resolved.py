@@ -30,6 +30,7 @@ class _Target:
         follower: asks for the name.
         port: of all its hosts.
         hosts: by address, in the order of the last answer.
+        retained: by address: hosts of earlier answers that may still be in the cluster.
     """
 
     def __init__(self, lb: LbEndpoint, locality: Locality, settings: DnsSettings, context: ClusterContext) -> None:
@@ -38,6 +39,7 @@ class _Target:
         self.follower = Follower(socket.address, settings, context)
         self.port = socket.port_value or 0
         self.hosts: dict[Address, Host] = {}
+        self.retained: dict[Address, Host] = {}
         self._lb = lb
         self._locality = locality
         self._hostname = endpoint.hostname or socket.address
@@ -97,15 +99,14 @@ class StrictDns:
             task_status.started()
 
     def _found(self, target: _Target, update: Update, resolution: Resolution) -> None:
-        known = target.hosts
         addresses = target.addresses(resolution)
-        if set(addresses) == set(known):
+        if set(addresses) == set(target.hosts):
             self._stats.update_no_rebuild += 1
             return
+        known = target.retained | target.hosts
         target.hosts = {address: known.get(address) or target.make_host(address) for address in addresses}
-        hosts = [host for each in self._targets for host in each.hosts.values()]
-        kept = set(update(hosts))
-        target.hosts.update((address, host) for address, host in known.items() if host in kept)
+        kept = set(update([host for each in self._targets for host in each.hosts.values()]))
+        target.retained = {address: host for address, host in known.items() if host in kept}
         self._stats.max_host_weight = max((host.weight for host in kept), default=0)
 
 

@@ -5,13 +5,19 @@ Config: envoy.config.cluster.v3.Cluster with type STATIC.
 
 from __future__ import annotations
 
+from typing import Final
+
 import trio
 
 from trio_envoy.config.cluster import Cluster
-from trio_envoy.net.address import from_config
+from trio_envoy.config.endpoint import Endpoint, LbEndpoint
+from trio_envoy.errors import ConfigError
+from trio_envoy.net.address import Address, from_config
 from trio_envoy.registry import Category, register
 from trio_envoy.upstream.context import ClusterContext, Update
 from trio_envoy.upstream.discovery import endpoint_of, endpoints, make_host
+
+_ADVICE: Final = ". Consider setting resolver_name or setting cluster type to 'STRICT_DNS' or 'LOGICAL_DNS'"
 
 
 class StaticDiscovery:
@@ -26,15 +32,23 @@ class StaticDiscovery:
     def __init__(self, config: Cluster, context: ClusterContext) -> None:
         hosts = []
         for lb, locality in endpoints(config.load_assignment):
-            endpoint = endpoint_of(lb)
-            assert endpoint.address is not None, "endpoint_of() looks for it"
-            hosts.append(make_host(lb, locality, from_config(endpoint.address), endpoint.hostname, context))
+            endpoint, address = _resolved(lb)
+            hosts.append(make_host(lb, locality, address, endpoint.hostname, context))
         self.hosts = tuple(hosts)
 
     async def run(self, update: Update, *, task_status: trio.TaskStatus[None]) -> None:
         """Nothing to do."""
         update(self.hosts)
         task_status.started()
+
+
+def _resolved(lb: LbEndpoint) -> tuple[Endpoint, Address]:
+    try:
+        endpoint = endpoint_of(lb)
+        assert endpoint.address is not None, "endpoint_of() looks for it"
+        return endpoint, from_config(endpoint.address)
+    except ConfigError as error:
+        raise ConfigError(error.text + _ADVICE, at=error.at, field=error.field) from None
 
 
 @register(Category.CLUSTER, "envoy.cluster.static")
