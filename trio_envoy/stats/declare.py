@@ -21,7 +21,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping
 from operator import attrgetter
-from typing import Annotated, Any, ClassVar, Final, NamedTuple, TypeAlias, get_args, get_type_hints
+from typing import Annotated, Any, Final, NamedTuple, TypeAlias, get_args, get_type_hints
 
 from trio_envoy.stats.histogram import Histogram as Histogram  # for declaring modules
 
@@ -101,6 +101,8 @@ class _Declaration(type):
     groups: Mapping[Kind, Group]
     stats: tuple[Stat, ...]
     given_names: Mapping[str, str]
+    histograms: tuple[str, ...]
+    initial: tuple[tuple[str, int | str], ...]  # what the other attributes begin with
 
     def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> _Declaration:
         annotations: Mapping[str, Any] = namespace.get("__annotations__", {})
@@ -125,6 +127,12 @@ class _Declaration(type):
         for stat in cls.stats:
             by_kind.setdefault(stat.kind, []).append(stat)
         cls.groups = {kind: Group(group) for kind, group in by_kind.items()}
+        cls.histograms = tuple(stat.attribute for stat in by_kind.get(Kind.HISTOGRAM, ()))
+        cls.initial = tuple(
+            (stat.attribute, "" if stat.kind is Kind.TEXT else UNUSED)
+            for stat in cls.stats
+            if stat.kind is not Kind.HISTOGRAM
+        )
 
 
 def _kind(owner: str, attribute: str, hint: object) -> Kind:
@@ -144,10 +152,10 @@ class StatsBlock(metaclass=_Declaration):
     """
 
     __slots__ = ()
-    _initial: ClassVar[Mapping[Kind, int | str]] = {kind: "" if kind is Kind.TEXT else UNUSED for kind in Kind}
-
     def __init__(self, recording: list[Histogram] | None = None) -> None:
         recording = [] if recording is None else recording
-        for attribute, _, kind in type(self).stats:
-            value = Histogram(recording) if kind is Kind.HISTOGRAM else self._initial[kind]
+        cls = type(self)
+        for attribute, value in cls.initial:  # thousands of clusters have a block each: no look-ups here
             setattr(self, attribute, value)
+        for attribute in cls.histograms:
+            setattr(self, attribute, Histogram(recording))
