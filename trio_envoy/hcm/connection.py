@@ -18,7 +18,7 @@ from trio_envoy.http.codec import ServerConnection, ServerStream
 from trio_envoy.http.message import LocalReply, Response
 from trio_envoy.net.address import IpAddress
 from trio_envoy.net.filter import Connection
-from trio_envoy.net.stream_info import DC, DPE, DT, SI, StreamInfo
+from trio_envoy.net.stream_info import DC, DPE, DR, DT, SI, StreamInfo
 from trio_envoy.util import clock
 from trio_envoy.util.deadlines import Cause
 from trio_envoy.util.log import logger
@@ -202,6 +202,10 @@ class HcmConnection:
             stats.downstream_rq_rx_reset += 1
             self._abort(stream, DC, "downstream_remote_disconnect")
             return
+        if cause is Cause.PEER_RESET:
+            stats.downstream_rq_rx_reset += 1
+            self._abort(stream, DR, "http2.remote_reset")
+            return
         if cause is Cause.STREAM_IDLE:
             stats.downstream_rq_idle_timeout += 1
         elif cause is Cause.REQUEST:
@@ -232,7 +236,7 @@ class HcmConnection:
         """End without (the rest of) a response."""
         stream.info.flags |= flag
         stream.info.details = details
-        if not flag & DC:
+        if not flag & (DC | DR):
             self._manager.stats.downstream_rq_tx_reset += 1
         stream.codec.reset()
         self._finish(stream)

@@ -31,6 +31,7 @@ class Cause(IntEnum):
     CONNECTION_IDLE = 6  # common_http_protocol_options.idle_timeout, between requests
     CONNECTION_DURATION = 7  # max_connection_duration
     DRAIN = 8  # the connection is idle and shall go
+    PEER_RESET = 9  # downstream gave up this stream alone (HTTP/2): flag DR
 
 
 class Guard:

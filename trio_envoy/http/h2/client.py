@@ -1,0 +1,377 @@
+"""An upstream HTTP/2 connection: one reader task, as many streams as the peer allows, each a ClientStream.
+
+Reset reasons are Envoy's: a reset stream is "remote reset" or "remote refused stream reset" (UR), a lost connection is
+"connection termination" (UC), a broken protocol is "protocol error" (UPE).
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import trio
+
+from trio_envoy.errors import RemoteProtocolError, UpstreamFailure
+from trio_envoy.http.body import Body
+from trio_envoy.http.codec import Inform
+from trio_envoy.http.h2 import session as h2
+from trio_envoy.http.h2.driver import Driver, Sender, StreamBody, headers_of
+from trio_envoy.http.h2.options import Http2Options, Http2Stats
+from trio_envoy.http.headers import Headers
+from trio_envoy.http.message import Request, Response
+from trio_envoy.net.channel import Channel
+from trio_envoy.net.stream_info import UC, UPE, UR, StreamInfo
+from trio_envoy.util.wake import Wake
+
+
+class Owner(Protocol):
+    """A pool."""
+
+    def stream_ended(self, connection: Http2ClientConnection) -> None:
+        """A stream was released; there is room for another one if `available` says so. Never blocks."""
+
+    def room_changed(self, connection: Http2ClientConnection) -> None:
+        """The peer allows more streams or fewer, or sent GOAWAY. Never blocks."""
+
+
+class Http2ClientConnection(Driver):
+    """One upstream connection.
+
+    Args:
+        channel: connected, TLS done; the connection owns it.
+        options: of the cluster.
+        stats: `cluster.<name>.http2.`.
+        view: the worker's receive buffer.
+        owner: told when streams end.
+
+    Attributes:
+        streams: by id.
+        served: streams begun so far.
+        going_away: the peer takes no more streams, or the connection is broken.
+        protocol_error: the upstream broke the protocol.
+    """
+
+    def __init__(
+        self, channel: Channel, options: Http2Options, stats: Http2Stats, view: memoryview, owner: Owner | None = None
+    ) -> None:
+        super().__init__(channel, h2.Session(options, client=True), view)
+        self.options = options
+        self.stats = stats
+        self.owner = owner
+        self.streams: dict[int, Http2ClientStream] = {}
+        self.active = 0
+        self.served = 0
+        self.going_away = False
+        self.protocol_error = False
+
+    @property
+    def closed(self) -> bool:
+        """The connection is gone."""
+        return self.channel.closed
+
+    @property
+    def available(self) -> int:
+        """How many more streams may be opened now."""
+        if self.going_away or self.closed:
+            return 0
+        return max(min(self.session.max_streams, self.options.max_streams) - self.active, 0)
+
+    def senders(self) -> list[Sender]:
+        return [stream.sender for stream in self.streams.values()]
+
+    def open(self) -> Http2ClientStream:
+        """A stream; there must be one available. It counts until it is released."""
+        self.active += 1
+        self.served += 1
+        return Http2ClientStream(self, reused=self.served > 1)
+
+    async def run(self) -> None:
+        """The reader and the writer: until the connection ends. Its streams then fail.
+
+        Cancelled: the channel is closed; streams fail.
+        """
+        failure = UpstreamFailure("connection termination", UC)
+        try:
+            async with trio.open_nursery() as tasks:
+                tasks.start_soon(self.write)
+                self.flush()
+                try:
+                    await self.read_loop()
+                except h2.SessionError:
+                    self.protocol_error = True
+                    self.stats.rx_messaging_error += 1
+                    failure = UpstreamFailure("protocol error", UPE)
+                tasks.cancel_scope.cancel()
+        finally:
+            self.going_away = True
+            self.channel.close()
+            for stream in tuple(self.streams.values()):
+                stream.fail(failure)
+
+    def close(self) -> None:
+        """Close the connection now; streams fail."""
+        self.going_away = True
+        self.channel.close()
+
+    def feed(self, data: bytes) -> None:
+        for event in self.session.receive(data):
+            self._on_event(event)
+
+    def _on_event(self, event: h2.Event) -> None:
+        if isinstance(event, h2.GoAway):
+            self._peer_goes(event)
+            return
+        if isinstance(event, h2.Window) and not event.stream_id:
+            self.wake_senders()
+            if self.owner is not None:
+                self.owner.room_changed(self)
+            return
+        stream = self.streams.get(event.stream_id)
+        if stream is None:
+            if isinstance(event, h2.Data):
+                self.session.credit(event.stream_id, event.size)
+        elif isinstance(event, h2.Data):
+            stream.on_data(event)
+        elif isinstance(event, h2.Head):
+            stream.on_head(event)
+        elif isinstance(event, h2.Trailers):
+            stream.on_trailers(event)
+        elif isinstance(event, h2.Reset):
+            self.stats.rx_reset += 1
+            stream.on_reset(event.code)
+        else:
+            stream.sender.wake.set()
+
+    def _peer_goes(self, event: h2.GoAway) -> None:
+        """GOAWAY: streams above the last one were not processed and may be tried again."""
+        self.going_away = True
+        for stream_id, stream in tuple(self.streams.items()):
+            if stream_id > event.last_stream_id:
+                stream.on_reset(h2.REFUSED_STREAM)
+        if self.owner is not None:
+            self.owner.room_changed(self)
+
+    def ended(self, stream: Http2ClientStream) -> None:
+        """A stream was released."""
+        self.active -= 1
+        if self.streams.pop(stream.sender.stream_id, None) is not None:
+            self.stats.streams_active -= 1
+        if self.owner is not None:
+            self.owner.stream_ended(self)
+
+
+class Http2ClientStream:
+    """One exchange (http.codec.ClientStream)."""
+
+    __slots__ = (
+        "_body",
+        "_connection",
+        "_failure",
+        "_head",
+        "_head_only",
+        "_informs",
+        "_released",
+        "_request_error",
+        "_started",
+        "_upload_scope",
+        "_wake",
+        "connection",
+        "connection_id",
+        "info",
+        "reused",
+        "sender",
+    )
+
+    protocol = "HTTP/2"
+
+    def __init__(self, connection: Http2ClientConnection, *, reused: bool) -> None:
+        self._connection = connection
+        self.connection = connection.channel.info
+        self.connection_id = connection.channel.info.id
+        self.reused = reused
+        self.info: StreamInfo | None = None
+        self.sender = Sender(connection, 0)
+        self._wake = Wake()
+        self._head: h2.Head | None = None
+        self._informs: list[h2.Head] = []
+        self._body = StreamBody(connection, 0)
+        self._failure: UpstreamFailure | None = None
+        self._request_error: RemoteProtocolError | None = None
+        self._head_only = False
+        self._started = False
+        self._released = False
+        self._upload_scope: trio.CancelScope | None = None
+
+    async def exchange(self, request: Request, tasks: trio.Nursery | None, inform: Inform | None) -> Response:
+        """Send the request, return the response's head; see ClientStream.exchange.
+
+        Raises:
+            UpstreamFailure: see the module.
+            RemoteProtocolError: the request's body broke its framing.
+        """
+        self._begin(request)
+        body = request.body
+        ready = None if body is None else self._send_what_is_here(body)
+        if ready is not None and body is not None:
+            assert tasks is not None, "a body that is not here needs a task"
+            self._upload_scope = trio.CancelScope()
+            tasks.start_soon(self._upload, body, ready, self._upload_scope)
+        self._connection.flush()
+        while True:
+            while self._informs:
+                head = self._informs.pop(0)  # seldom more than one
+                if inform is not None:
+                    await inform(_status(head), headers_of(head.fields[1:]))
+            if self._head is not None:
+                return self._respond(self._head)
+            if self._request_error is not None:
+                raise self._request_error
+            if self._failure is not None:
+                raise self._failure
+            await self._wake.wait()
+
+    def _begin(self, request: Request) -> None:
+        """Open the stream with the request's head."""
+        connection = self._connection
+        fields = [
+            (b":method", request.method),
+            (b":authority", request.authority),
+            (b":scheme", request.scheme or b"http"),
+            (b":path", request.path),
+            *request.headers,
+        ]
+        if connection.closed or connection.going_away:
+            raise UpstreamFailure("connection termination", UC, sent=False)
+        stream_id = connection.session.next_stream_id()
+        self.sender = Sender(connection, stream_id)
+        self._body = StreamBody(connection, stream_id)
+        self._head_only = request.method == b"HEAD"
+        connection.streams[stream_id] = self
+        connection.stats.streams_active += 1
+        try:
+            self.sender.head(fields, ended=request.body is None)
+        except BrokenPipeError as error:
+            raise UpstreamFailure("connection termination", UC, sent=False) from error
+        if self.info is not None:
+            now = trio.current_time()
+            self.info.upstream_first_byte_sent = now
+            self.info.upstream_header_bytes_sent = sum(len(name) + len(value) for name, value in fields)
+            self.info.upstream_wire_bytes_sent += self.info.upstream_header_bytes_sent
+            if request.body is None:
+                self.info.upstream_last_byte_sent = now
+
+    def _send_what_is_here(self, body: Body) -> tuple[bytes, ...] | None:
+        """Send a body that is here in one piece and fits; None, or else the pieces that an upload begins with."""
+        first = body.read_nowait()
+        if first is None:
+            return ()
+        following = body.read_nowait() if first else b""
+        if following is None:
+            return (first,)
+        if following:
+            return (first, following)
+        try:
+            if first and (body.trailers or len(first) > self._connection.session.room(self.sender.stream_id)):
+                return (first,)
+            if first:
+                self.sender.data_nowait(first, ended=True)
+            else:
+                self.sender.end(body.trailers)
+        except (BrokenPipeError, h2.SessionError):
+            return None  # the reader knows why
+        self._sent_all(len(first))
+        return None
+
+    async def _upload(self, body: Body, ready: tuple[bytes, ...], scope: trio.CancelScope) -> None:
+        """A child task: send the body. Never raises; exchange() or the response's body tells what went wrong."""
+        with scope:
+            try:
+                size = await self.sender.body(body, ready)
+            except RemoteProtocolError as error:
+                self._request_error = error
+                self._wake.set()
+            except OSError:
+                pass  # the stream is over, or the client has gone
+            else:
+                self._sent_all(size)
+
+    def _sent_all(self, size: int) -> None:
+        if self.info is not None:
+            self.info.upstream_last_byte_sent = trio.current_time()
+            self.info.upstream_wire_bytes_sent += size
+
+    def _respond(self, head: h2.Head) -> Response:
+        info = self.info
+        if info is not None:
+            info.upstream_first_byte_received = trio.current_time()
+            size = sum(len(name) + len(value) for name, value in head.fields)
+            info.upstream_header_bytes_received += size
+            info.upstream_wire_bytes_received += size
+        self._started = True
+        headers = headers_of(head.fields[1:])
+        return Response(_status(head), headers, None if head.ended or self._head_only else self._body)
+
+    def on_head(self, head: h2.Head) -> None:
+        """A response, or an informational one."""
+        if _status(head) < 200:
+            self._informs.append(head)
+        else:
+            self._head = head
+            if head.ended:
+                self._end(None)
+        self._wake.set()
+
+    def on_data(self, event: h2.Data) -> None:
+        """A piece of the body."""
+        if self.info is not None:
+            self.info.upstream_wire_bytes_received += event.size
+        self._body.put(event.data, event.size)
+        if event.ended:
+            self._end(None)
+
+    def on_trailers(self, event: h2.Trailers) -> None:
+        """The end of the body, with trailers."""
+        self._connection.stats.trailers += 1
+        self._end(headers_of(event.fields))
+
+    def _end(self, trailers: Headers | None) -> None:
+        if self.info is not None:
+            self.info.upstream_last_byte_received = trio.current_time()
+        self._body.end(trailers)
+
+    def on_reset(self, code: int) -> None:
+        """The peer has given the stream up, or did not take it."""
+        if code == h2.REFUSED_STREAM:
+            self._connection.stats.stream_refused_errors += 1
+            self.fail(UpstreamFailure("remote refused stream reset", UR))
+        else:
+            self.fail(UpstreamFailure("remote reset", UR))
+
+    def fail(self, failure: UpstreamFailure) -> None:
+        """The stream is broken: whoever waits is told."""
+        failure.started = self._started
+        self._failure = failure
+        self._body.fail(failure)
+        self.sender.wake.set()
+        self._wake.set()
+
+    def release(self) -> None:
+        """The exchange is over; a stream that is not ended on both sides is reset. Once; never blocks."""
+        if self._released:
+            return
+        self._released = True
+        scope, self._upload_scope = self._upload_scope, None
+        if scope is not None:
+            scope.cancel()
+        connection, stream_id = self._connection, self.sender.stream_id
+        over = self._body.ended and self.sender.ended
+        if stream_id and not over and self._failure is None and connection.session.reset(stream_id, h2.CANCEL):
+            connection.stats.tx_reset += 1
+        self._body.drop()
+        connection.flush()
+        self.info = None
+        connection.ended(self)
+
+
+def _status(head: h2.Head) -> int:
+    """The :status, which the library has checked to be there; it comes first."""
+    return int(head.fields[0][1])

@@ -1,0 +1,301 @@
+"""What both ends of an HTTP/2 connection have in common: reading, writing, streams with bodies under flow control.
+
+Rules:
+1. One task reads the connection. What it reads goes to the streams' queues, which the peer's window bounds; it never
+   waits for a stream, so one that nobody reads does not stop the others.
+2. Whoever has something to say writes at once if the socket takes it; the rest waits in `_out` for the writer task.
+   Bodies are sent only while `_out` is short: a client that reads nothing holds a bounded amount of memory.
+3. Window is given back when a body is read, never before.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Final
+
+import trio
+from trio.lowlevel import checkpoint
+
+from trio_envoy.errors import RemoteProtocolError, UpstreamFailure
+from trio_envoy.http.body import Body
+from trio_envoy.http.h2.session import Fields, Session, SessionError
+from trio_envoy.http.headers import Headers
+from trio_envoy.net.channel import Channel
+from trio_envoy.util.deadlines import Guard
+from trio_envoy.util.wake import Wake
+
+HIGH_WATER: Final = 64 * 1024  # bytes that wait for the socket; above it bodies wait too
+_TURNS: Final = 8  # reads without waiting before others get their turn
+
+BodyError = UpstreamFailure | RemoteProtocolError | OSError
+
+
+class StreamBody:
+    """The body that a peer sends on one stream (http.body.Body)."""
+
+    __slots__ = ("_chunks", "_driver", "_error", "_stream_id", "_wake", "ended", "received", "trailers")
+
+    def __init__(self, driver: Driver, stream_id: int) -> None:
+        self._driver = driver
+        self._stream_id = stream_id
+        self._chunks: deque[tuple[bytes, int]] = deque()
+        self._error: BodyError | None = None
+        self._wake = Wake()
+        self.ended = False  # by the peer; chunks may still be here
+        self.received = 0  # bytes of payload
+        self.trailers: Headers | None = None
+
+    def put(self, data: bytes, size: int) -> None:
+        """A chunk came; `size` is what it costs in the window."""
+        self.received += len(data)
+        if data:
+            self._chunks.append((data, size))
+            self._wake.set()
+        else:
+            self._driver.credit(self._stream_id, size)
+
+    def end(self, trailers: Headers | None = None) -> None:
+        """The peer has sent all."""
+        self.trailers = trailers
+        self.ended = True
+        self._wake.set()
+
+    def fail(self, error: BodyError) -> None:
+        """The stream broke: whoever reads gets this, after what came before."""
+        if not self.ended and self._error is None:
+            self._error = error
+            self._wake.set()
+
+    def drop(self) -> None:
+        """Nobody reads it any more: give the window back."""
+        while self._chunks:
+            _, size = self._chunks.popleft()
+            self._driver.credit(self._stream_id, size)
+
+    def read_nowait(self) -> bytes | None:
+        if self._chunks:
+            data, size = self._chunks.popleft()
+            self._driver.credit(self._stream_id, size)
+            return data
+        return b"" if self.ended else None
+
+    async def read(self) -> bytes:
+        while (data := self.read_nowait()) is None:
+            if self._error is not None:
+                raise self._error
+            await self._wake.wait()
+        return data
+
+
+class Sender:
+    """What is sent on one stream.
+
+    Attributes:
+        ended: our side is done.
+        wake: set when there may be room again.
+    """
+
+    __slots__ = ("_driver", "ended", "stream_id", "wake")
+
+    def __init__(self, driver: Driver, stream_id: int) -> None:
+        self._driver = driver
+        self.stream_id = stream_id
+        self.ended = False
+        self.wake = Wake()
+
+    def head(self, fields: list[tuple[bytes, bytes]], *, ended: bool) -> None:
+        """Send a head or trailers.
+
+        Raises:
+            BrokenPipeError: the stream or the connection is gone.
+        """
+        try:
+            self._driver.session.send_head(self.stream_id, fields, ended=ended)
+        except SessionError as error:
+            raise BrokenPipeError(str(error)) from error
+        self.ended = ended
+
+    def data_nowait(self, data: bytes | memoryview, *, ended: bool) -> int:
+        """Send what there is room for; how many bytes that was. `ended` counts only if it was all.
+
+        Raises:
+            BrokenPipeError: the stream or the connection is gone.
+        """
+        driver = self._driver
+        try:
+            room = driver.session.room(self.stream_id) if not driver.congested else 0
+            size = min(room, len(data))
+            whole = size == len(data)
+            if size or (whole and ended):
+                driver.session.send_data(self.stream_id, data if whole else data[:size], ended=ended and whole)
+                self.ended = ended and whole
+        except SessionError as error:
+            raise BrokenPipeError(str(error)) from error
+        return size
+
+    async def body(self, body: Body, ready: Sequence[bytes] = (), guard: Guard | None = None) -> int:
+        """Send a body to its end, trailers included; how many bytes it had.
+
+        Args:
+            body: read to its end.
+            ready: chunks that were read from it already, none of them the end.
+            guard: its activity moves on with each chunk.
+
+        Raises:
+            BrokenPipeError: the stream or the connection is gone.
+            What reading the body raises.
+        """
+        total = 0
+        waiting = deque(ready)
+        chunk = waiting.popleft() if waiting else await self._next(body)
+        while chunk:
+            total += len(chunk)
+            if guard is not None:
+                guard.activity = trio.current_time()
+            following = waiting.popleft() if waiting else body.read_nowait()
+            last = following == b"" and not body.trailers
+            await self._chunk(chunk, ended=last)
+            if last:
+                break
+            chunk = await self._next(body) if following is None else following
+        if not self.ended:
+            self.end(body.trailers)
+        self._driver.flush()
+        return total
+
+    async def _next(self, body: Body) -> bytes:
+        chunk = body.read_nowait()
+        if chunk is None:
+            self._driver.flush()
+            chunk = await body.read()
+        return chunk
+
+    def end(self, trailers: Headers | None) -> None:
+        """Send the end: trailers, or an empty frame, which needs no window.
+
+        Raises:
+            BrokenPipeError: the stream or the connection is gone.
+        """
+        if trailers:
+            self.head(list(trailers), ended=True)
+        else:
+            self.data_nowait(b"", ended=True)
+
+    async def _chunk(self, chunk: bytes, *, ended: bool) -> None:
+        rest = memoryview(chunk)
+        while rest:
+            sent = self.data_nowait(rest, ended=ended)
+            rest = rest[sent:]
+            if rest and not sent:
+                self._driver.flush()
+                await self.wake.wait()
+
+
+class Driver:
+    """One HTTP/2 connection over a channel.
+
+    Attributes:
+        channel: its bytes.
+        session: its state.
+    """
+
+    def __init__(self, channel: Channel, session: Session, view: memoryview) -> None:
+        self.channel = channel
+        self.session = session
+        self._view = view
+        self._out = bytearray()
+        self._out_wake = Wake()
+
+    @property
+    def congested(self) -> bool:
+        """The socket takes less than we have; bodies wait."""
+        return len(self._out) > HIGH_WATER
+
+    def senders(self) -> list[Sender]:
+        """Those of all streams, to be woken when there is room."""
+        raise NotImplementedError
+
+    def credit(self, stream_id: int, size: int) -> None:
+        """So much of a body was read."""
+        if not self.channel.closed:
+            self.session.credit(stream_id, size)
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what there is, as far as the socket takes it now. Never raises: a broken socket ends the reader."""
+        data = self.session.take_output()
+        if not data or self.channel.closed:
+            return
+        self.channel.info.bytes_sent += len(data)
+        if self._out:
+            self._out += data
+            return
+        try:
+            sent = self.channel.send(data)
+        except OSError:
+            return
+        if sent != len(data):
+            self._out += memoryview(data)[sent:]
+            self._out_wake.set()
+
+    async def write(self) -> None:
+        """The writer task: send what waits, until cancelled or the socket breaks."""
+        channel = self.channel
+        while True:
+            await self._out_wake.wait()
+            try:
+                while self._out:
+                    await channel.wait_write()
+                    congested = self.congested
+                    del self._out[: channel.send(bytes(self._out[:HIGH_WATER]))]
+                    if congested and not self.congested:
+                        self.wake_senders()
+            except (OSError, trio.ClosedResourceError):
+                return
+
+    def wake_senders(self) -> None:
+        """There may be room: for the connection, or in the socket."""
+        for sender in self.senders():
+            sender.wake.set()
+
+    async def receive(self) -> bytes:
+        """The next bytes of the peer; b"" when there will be none."""
+        channel = self.channel
+        while True:
+            try:
+                received = channel.recv_into(self._view)
+            except OSError:
+                return b""
+            if received is not None:
+                channel.info.bytes_received += received
+                return self._view[:received].tobytes()
+            try:
+                await channel.wait_read()
+            except trio.ClosedResourceError:
+                return b""
+
+    async def read_loop(self) -> None:
+        """Read the connection until it ends; hand events to on_event().
+
+        Raises:
+            SessionError: the peer broke the protocol; the GOAWAY was sent.
+        """
+        turns = 0
+        while data := await self.receive():
+            try:
+                self.feed(data)
+            finally:
+                self.flush()
+            turns += 1
+            if turns % _TURNS == 0:
+                await checkpoint()
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes; see read_loop."""
+        raise NotImplementedError
+
+
+def headers_of(fields: Fields) -> Headers:
+    """Headers of fields that have no pseudo-headers among them."""
+    return Headers([(bytes(name), bytes(value)) for name, value in fields])  # the library gives subclasses

@@ -1,0 +1,231 @@
+"""The HTTP/2 state of one connection, sans-IO: bytes in, events out; actions in, bytes out.
+
+The interface is ours and knows nothing of the library underneath (`h2`), which makes room for a session of our own.
+Flow control is tied to reading: credit() is called when a body was read, and only then does the peer get more window.
+Source: RFC 9113.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import attrs
+import h2.config
+import h2.connection
+import h2.errors
+import h2.events
+import h2.exceptions
+import h2.settings
+from hyperframe.frame import GoAwayFrame
+
+from trio_envoy.http.h2.options import Http2Options
+
+NO_ERROR: Final = 0
+PROTOCOL_ERROR: Final = 1
+INTERNAL_ERROR: Final = 2
+REFUSED_STREAM: Final = 7
+CANCEL: Final = 8
+MAX_STREAM_ID: Final = 2**31 - 1
+_DEFAULT_WINDOW: Final = 65535  # RFC 9113 s6.9.2
+_HEAD_SLACK: Final = 2  # the decoder stops at this many times the limit; up to there the stream alone is refused
+
+Fields = Sequence[tuple[bytes, bytes]]
+
+
+class SessionError(Exception):
+    """The peer broke the protocol; the bytes to send (a GOAWAY) are ready, then the connection is over."""
+
+
+@attrs.frozen
+class Head:
+    """A request, a response or an informational response has begun.
+
+    Attributes:
+        stream_id: whose.
+        fields: pseudo-headers first.
+        ended: nothing follows.
+    """
+
+    stream_id: int
+    fields: Fields
+    ended: bool
+
+
+@attrs.frozen
+class Data:
+    """Payload; whoever reads it calls credit() with `size`.
+
+    Attributes:
+        stream_id: whose.
+        data: without padding; may be empty.
+        size: bytes of flow control, padding included.
+        ended: it was the last.
+    """
+
+    stream_id: int
+    data: bytes
+    size: int
+    ended: bool
+
+
+@attrs.frozen
+class Trailers:
+    """The stream has ended with these fields."""
+
+    stream_id: int
+    fields: Fields
+
+
+@attrs.frozen
+class Reset:
+    """The peer has given the stream up."""
+
+    stream_id: int
+    code: int
+
+
+@attrs.frozen
+class GoAway:
+    """The peer takes no streams above last_stream_id."""
+
+    last_stream_id: int
+    code: int
+
+
+@attrs.frozen
+class Window:
+    """There is more room to send; stream_id 0: for all streams."""
+
+    stream_id: int
+
+
+Event = Head | Data | Trailers | Reset | GoAway | Window
+
+
+class Session:
+    """One connection's HTTP/2 state."""
+
+    def __init__(self, options: Http2Options, *, client: bool) -> None:
+        self._connection = h2.connection.H2Connection(
+            h2.config.H2Configuration(client_side=client, header_encoding=None)
+        )
+        self._options = options
+        self._extra = bytearray()  # frames that the library does not make
+        settings = {
+            h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: options.stream_window,
+            h2.settings.SettingCodes.HEADER_TABLE_SIZE: options.table_size,
+            h2.settings.SettingCodes.ENABLE_PUSH: 0,
+        }
+        if not client:
+            settings[h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS] = options.max_streams
+            del settings[h2.settings.SettingCodes.ENABLE_PUSH]
+        if options.allow_connect and not client:
+            settings[h2.settings.SettingCodes.ENABLE_CONNECT_PROTOCOL] = 1
+        self._connection.local_settings = h2.settings.Settings(client=client, initial_values=settings)
+        self._connection.decoder.max_header_list_size = options.max_head_bytes * _HEAD_SLACK
+        self._connection.initiate_connection()
+        if options.connection_window > _DEFAULT_WINDOW:
+            self._connection.increment_flow_control_window(options.connection_window - _DEFAULT_WINDOW)
+
+    @property
+    def max_streams(self) -> int:
+        """How many streams the peer lets us have at once."""
+        return int(self._connection.remote_settings.max_concurrent_streams)
+
+    def receive(self, data: bytes) -> list[Event]:
+        """Take bytes from the peer.
+
+        Raises:
+            SessionError: the connection is broken; take_output() has the GOAWAY.
+        """
+        try:
+            events = self._connection.receive_data(data)
+        except (h2.exceptions.ProtocolError, ValueError, KeyError) as error:
+            raise SessionError(str(error) or type(error).__name__) from error
+        return [ours for event in events if (ours := self._translate(event)) is not None]
+
+    def _translate(self, event: h2.events.Event) -> Event | None:
+        match event:
+            case h2.events.InformationalResponseReceived():
+                return Head(event.stream_id, event.headers, ended=False)
+            case h2.events.RequestReceived() | h2.events.ResponseReceived():
+                return Head(event.stream_id, event.headers, event.stream_ended is not None)
+            case h2.events.DataReceived():
+                size = event.flow_controlled_length
+                return Data(event.stream_id, event.data, size, event.stream_ended is not None)
+            case h2.events.TrailersReceived():
+                return Trailers(event.stream_id, event.headers)
+            case h2.events.StreamReset():
+                return Reset(event.stream_id, int(event.error_code or 0))
+            case h2.events.WindowUpdated():
+                return Window(event.stream_id)
+            case h2.events.RemoteSettingsChanged():
+                return Window(0)
+            case h2.events.ConnectionTerminated():
+                return GoAway(event.last_stream_id or 0, int(event.error_code or 0))
+        return None
+
+    def take_output(self) -> bytes:
+        """What is to be sent now."""
+        data = self._connection.data_to_send()
+        if self._extra:
+            data += bytes(self._extra)
+            self._extra.clear()
+        return data
+
+    def next_stream_id(self) -> int:
+        """The id of the stream that send_head() will open (clients)."""
+        return self._connection.get_next_available_stream_id()
+
+    def send_head(self, stream_id: int, fields: Fields, *, ended: bool) -> None:
+        """A request, a response, an informational response or trailers.
+
+        Raises:
+            SessionError: the stream or the connection is gone.
+        """
+        try:
+            self._connection.send_headers(stream_id, fields, end_stream=ended)
+        except h2.exceptions.ProtocolError as error:
+            raise SessionError(str(error)) from error
+
+    def send_data(self, stream_id: int, data: bytes | memoryview, *, ended: bool) -> None:
+        """Payload, no more than room() says.
+
+        Raises:
+            SessionError: the stream or the connection is gone.
+        """
+        try:
+            self._connection.send_data(stream_id, data, end_stream=ended)
+        except h2.exceptions.ProtocolError as error:
+            raise SessionError(str(error)) from error
+
+    def room(self, stream_id: int) -> int:
+        """Bytes that may be sent on this stream now, in one frame.
+
+        Raises:
+            SessionError: the stream is gone.
+        """
+        try:
+            window = self._connection.local_flow_control_window(stream_id)
+        except h2.exceptions.ProtocolError as error:
+            raise SessionError(str(error)) from error
+        return min(int(window), int(self._connection.max_outbound_frame_size))
+
+    def credit(self, stream_id: int, size: int) -> None:
+        """So many bytes of flow control were read: the peer may send as many more."""
+        if size:
+            self._connection.acknowledge_received_data(size, stream_id)
+
+    def reset(self, stream_id: int, code: int) -> bool:
+        """Give a stream up; False when it is over already."""
+        try:
+            self._connection.reset_stream(stream_id, code)
+        except h2.exceptions.ProtocolError:
+            return False
+        return True
+
+    def go_away(self, last_stream_id: int, code: int = NO_ERROR) -> None:
+        """Say that no streams above this one are taken; those that are there go on."""
+        frame = GoAwayFrame(stream_id=0, last_stream_id=last_stream_id, error_code=code)
+        self._extra += frame.serialize()
