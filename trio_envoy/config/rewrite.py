@@ -14,11 +14,11 @@ import yaml
 
 from trio_envoy.config.document import Document, parse
 from trio_envoy.config.locate import Positions
-from trio_envoy.config.v2.emit import Emitter
+from trio_envoy.config.v2.emit import Emitter, UnusualText
 from trio_envoy.config.v2.upgrade import BOOTSTRAP, DISCOVERY_RESPONSE, UpgradeResult, upgrade
 from trio_envoy.errors import ConfigErrors, Fault, Path, render_path
 
-_COMMENTS_LOST: Final = "the layout is new and comments are lost: the text uses YAML in a way that can't be kept"
+_COMMENTS_LOST: Final = "the layout is new, and comments are lost: this text can't be changed in place"
 
 
 @attrs.frozen
@@ -66,7 +66,7 @@ def rewrite(text: str, source: str) -> tuple[str, list[FileChange]]:
     if result.tree is document.root:
         return text, changes
     new = _written(document, result)
-    if parse(new, source, is_json=document.is_json).root != result.tree:
+    if new is None:
         changes.append(FileChange(_COMMENTS_LOST, (), source, 1, 1))
         new = yaml.safe_dump(result.tree, sort_keys=False, width=120, allow_unicode=True)
     return new, changes
@@ -82,13 +82,18 @@ def _located(fault: Fault, source: str, positions: Positions) -> Fault:
     return attrs.evolve(fault, source=source, line=line, column=column)
 
 
-def _written(document: Document, result: UpgradeResult) -> str:
+def _written(document: Document, result: UpgradeResult) -> str | None:
+    """The new text in the layout of the old one; None if it doesn't say the new tree."""
     if document.is_json:
         return json.dumps(result.tree, indent=2, ensure_ascii=False) + "\n"
-    newline = "\r\n" if "\r\n" in document.text else "\n"
     text = document.text.replace("\r\n", "\n")
-    written = Emitter(text, document.root, result).document()
-    return written.replace("\n", newline) if newline != "\n" else written
+    try:
+        written = Emitter(text, document.root, result).document()
+        if parse(written, document.source).root != result.tree:
+            return None
+    except (UnusualText, ConfigErrors):
+        return None
+    return written.replace("\n", "\r\n") if "\r\n" in document.text else written
 
 
 def run_upgrade(path: str, out: TextIO, err: TextIO) -> int:

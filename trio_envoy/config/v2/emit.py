@@ -21,6 +21,7 @@ from trio_envoy.config.v2.upgrade import UpgradeResult
 from trio_envoy.errors import Path
 
 MAX_FLOW: Final = 100  # characters of a line with a collection in brackets that had to be changed
+_COMMENT: Final = re.compile(r"\s+#.*")
 _PLAIN: Final = re.compile(r"[A-Za-z_/.0-9][A-Za-z_/.0-9:*+()^$-]*")
 
 
@@ -32,6 +33,10 @@ class _Value(NamedTuple):
     is_block: bool
 
 
+class UnusualText(Exception):
+    """The text says its tree in a way that can't be kept, such as keys that are aliases."""
+
+
 class Emitter:
     """Writes the upgraded form of a text.
 
@@ -39,6 +44,9 @@ class Emitter:
         text: the old text, with line feeds.
         old: its tree.
         result: what the upgrade made of that tree.
+
+    Raises:
+        UnusualText: the items of the text can't be told from the tree.
     """
 
     def __init__(self, text: str, old: Any, result: UpgradeResult) -> None:
@@ -49,6 +57,7 @@ class Emitter:
         self._home: dict[int, Path] = {}  # new container, by id -> the old one it is
         self._owner: dict[Path, tuple[int, str | int]] = {}  # old item -> container and key that has its comments
         self._copied: set[Path] = set()  # old values that are copied with all comments inside
+        self._compare()
         self._survey()
         self._steps, self._pad = self._habits()
 
@@ -59,9 +68,33 @@ class Emitter:
         line = before[before.rfind("\n") + 1 :]
         before = before.rstrip() + "\n" if line.strip() else before[: len(before) - len(line)]  # "--- {"
         lines = self._block(self._result.tree, (), 0 if root.is_flow else self._tree.column(root.start))
+        lines += [*self._tree.foot(()), *filter(None, [self._tree.tail(root).strip()])]
         return before + "\n".join(lines) + text[self._tree.line_end(root.end) :]
 
     # --- what has become of what
+
+    def _compare(self) -> None:
+        """Make sure that the pieces of the text are the items of the old tree."""
+        for path, piece in self._pieces.items():
+            if piece.is_alias or piece.kind == "scalar":
+                continue
+            items = self._at(path)
+            count = len(items) if isinstance(items, dict | list) else -1
+            children = dict.fromkeys(self._tree.children.get(path, ()))
+            if len(children) != count or (
+                isinstance(items, dict) and any(child[-1] not in items for child in children)
+            ):
+                raise UnusualText
+
+    def _at(self, path: Path) -> Any:
+        """What stood at a place of the old tree, None if nothing did."""
+        node = self._old
+        for step in path:
+            try:
+                node = node[step]
+            except (KeyError, IndexError, TypeError):
+                return None
+        return node
 
     def _survey(self) -> None:
         """Find the homes of the new containers, and who owns the comments of each old item."""
@@ -91,6 +124,8 @@ class Emitter:
         piece = self._pieces.get(where)
         if piece is None or piece.is_alias or piece.kind != ("mapping" if isinstance(node, dict) else "sequence"):
             return False
+        if self._result.is_literal(node) and any(origin == where for *_, origin in items):
+            return False
         return any(origin[:-1] == where and origin in self._pieces for *_, origin in items if origin)
 
     def _items(self, node: Any, where: Path) -> Iterator[tuple[str | int, Any, Path]]:
@@ -102,9 +137,7 @@ class Emitter:
         """Whether a value is just what stood at that place."""
         if where not in self._pieces:
             return False
-        old = self._old
-        for step in where:
-            old = old[step]
+        old = self._at(where)
         return new is old if isinstance(new, dict | list) else type(new) is type(old) and new == old
 
     def _habits(self) -> tuple[dict[str, int], str]:
@@ -144,7 +177,7 @@ class Emitter:
     def _comments(self, path: Path) -> Iterator[str]:
         piece = self._pieces[path]
         yield from (line for line in self._tree.lead(piece) if line.strip())
-        comment = self._tree.tail(piece) if _is_inline(piece) else _comment(self._tree.header(piece))
+        comment = self._tree.tail(piece) or _comment(self._tree.header(piece))
         if comment:
             yield comment
         for child in self._tree.children.get(path, ()):
@@ -197,7 +230,7 @@ class Emitter:
         piece = self._pieces.get(where)
         if piece is not None and self._is_old(new, where):
             return self._verbatim(piece, where, column, under_key=under_key, owned=owned)
-        tail = self._tree.tail(piece) if piece is not None and owned and _is_inline(piece) else ""
+        tail = self._tree.tail(piece) if piece is not None and owned else ""
         if not isinstance(new, dict | list) or not new:
             return _Value(f" {_dump(new)}{tail}", [], False)
         is_home = self._home.get(id(new)) == where
@@ -205,7 +238,7 @@ class Emitter:
         if flow is not None and column + width + len(flow) <= MAX_FLOW:
             return _Value(f" {flow}{tail}", [], False)
         header = tail
-        if piece is not None and owned and not _is_inline(piece):
+        if piece is not None and owned and not piece.is_inline:
             header = self._tree.header(piece)
             header = header if is_home else _comment(header)
         elif piece is not None and is_home and piece.anchor:
@@ -226,7 +259,7 @@ class Emitter:
     def _verbatim(self, piece: Piece, where: Path, column: int, *, under_key: bool, owned: bool) -> _Value:
         """The old text of a value."""
         tree = self._tree
-        if _is_inline(piece):
+        if piece.is_inline:
             header, *lines = f" {tree.text[piece.start : piece.end]}{tree.tail(piece) if owned else ''}".split("\n")
             return _Value(header.rstrip(), _shifted(lines, column - tree.column(piece.item)), False)
         first = self._pieces[tree.children[where][0]]
@@ -248,7 +281,7 @@ class Emitter:
         piece = self._pieces.get(where)
         if piece is not None and self._is_old(new, where):
             text = self._tree.text[piece.start : piece.end]
-            return None if "\n" in text or not _is_inline(piece) else text or "null"
+            return None if "\n" in text or not piece.is_inline else text or "null"
         is_home = piece is not None and self._home.get(id(new)) == where
         if is_home and piece is not None and "\n" in self._tree.text[piece.start : piece.end]:
             return None
@@ -261,7 +294,8 @@ class Emitter:
                 return None
             parts.append(f"{self._key(key, origin)}: {part}" if isinstance(key, str) else part)
         inner = ", ".join(parts)
-        return f"[{inner}]" if isinstance(new, list) else f"{{{self._pad}{inner}{self._pad}}}"
+        anchor = f"&{piece.anchor} " if is_home and piece is not None and piece.anchor else ""
+        return anchor + (f"[{inner}]" if isinstance(new, list) else f"{{{self._pad}{inner}{self._pad}}}")
 
     def _has_comments(self, origin: Path, item: tuple[int, str | int]) -> bool:
         """Whether an item brings comments along that can't stand in brackets on one line."""
@@ -271,15 +305,10 @@ class Emitter:
         return bool(self._tree.tail(piece) or any(line.strip() for line in self._tree.lead(piece)))
 
 
-def _is_inline(piece: Piece) -> bool:
-    """Whether a value begins on the line of its key or dash."""
-    return piece.kind == "scalar" or piece.is_flow or piece.is_alias
-
-
 def _comment(header: str) -> str:
     """The comment of a header, without anchor and tag."""
-    at = header.find(" #")
-    return header[at:] if at >= 0 else ""
+    match = _COMMENT.search(header)
+    return match[0] if match else ""
 
 
 def _shifted(lines: list[str], shift: int) -> list[str]:

@@ -48,6 +48,7 @@ class Run:
         self.changes: list[Change] = []
         self.faults: list[Fault] = []
         self.moved: dict[tuple[int, str | int], Path] = {}
+        self.literals: set[int] = set()  # containers, by id, that were written down as literals
         self._made: dict[int, Any] = {}  # containers by id: kept alive, so that no id in `moved` is given twice
 
     def change(self, path: Path, text: str, *, v2: bool = True) -> None:
@@ -93,6 +94,7 @@ class Run:
         if not isinstance(value, dict | list):
             return value
         placed: Any = self.own({}) if isinstance(value, dict) else self.own([])
+        self.literals.add(id(placed))
         for key, each in value.items() if isinstance(value, dict) else enumerate(value):
             self.set(placed, key, self.place(each, path), each.path if isinstance(each, At) else path)
         return placed

@@ -54,6 +54,11 @@ class Piece:
     parent: Path
     before: int
 
+    @property
+    def is_inline(self) -> bool:
+        """The value begins on the line of its key or dash."""
+        return self.kind == "scalar" or self.is_flow or self.is_alias
+
 
 class TextTree:
     """The pieces of the first document of a text, by path; of a key that comes twice the last one.
@@ -118,7 +123,9 @@ class TextTree:
         return [match[1].rstrip() for match in _GAP_COMMENT.finditer(self.text, begin, end)]
 
     def tail(self, piece: Piece) -> str:
-        """The comment behind a value on its last line, with the blanks in front of it, or ""."""
+        """The comment behind a value on its last line, with the blanks in front of it, or ""; a block has none."""
+        if not piece.is_inline:
+            return ""
         match = _TAIL.fullmatch(self.text, piece.end, self.line_end(piece.end))
         return match[1].rstrip() if match else ""
 
@@ -126,7 +133,7 @@ class TextTree:
         """What stands behind a key (or dash) whose block begins on a later line: anchor, tag, comment; or ""."""
         begin = piece.key_end + 1 if piece.key_end >= 0 else piece.item + 1
         end = self.line_end(begin)
-        if piece.kind == "scalar" or piece.is_flow or piece.is_alias:
+        if piece.is_inline:
             return ""
         match = _PROPERTIES.match(self.text, begin, end)
         rest = match.end() if match else begin

@@ -52,6 +52,10 @@ class UpgradeResult:
             node = _child(node, step)
         return old
 
+    def is_literal(self, container: Any) -> bool:
+        """Whether a container of the new tree is none of the old tree upgraded, but one that a rule wrote."""
+        return self._run is not None and id(container) in self._run.literals
+
     def item_origin(self, container: Any, step: str | int, where: Path) -> Path:
         """The same for one item of a container of the new tree that itself stood at `where`."""
         return self._moved.get((id(container), step), (*where, step))
