@@ -24,9 +24,14 @@ from trio_envoy.http.h2.options import Http2Options
 NO_ERROR: Final = 0
 PROTOCOL_ERROR: Final = 1
 INTERNAL_ERROR: Final = 2
+FRAME_SIZE_ERROR: Final = 6
 REFUSED_STREAM: Final = 7
 CANCEL: Final = 8
 MAX_STREAM_ID: Final = 2**31 - 1
+_FRAME_HEAD: Final = 9  # bytes
+_GOAWAY: Final = 7  # frame type
+_GOAWAY_BYTES: Final = 8
+_PREFACE_BYTES: Final = 24
 _DEFAULT_WINDOW: Final = 65535  # RFC 9113 s6.9.2
 _HEAD_SLACK: Final = 2  # the decoder stops at this many times the limit; up to there the stream alone is refused
 
@@ -112,6 +117,8 @@ class Session:
         )
         self._options = options
         self._extra = bytearray()  # frames that the library does not make
+        self._pending = b""  # a frame that is not whole yet
+        self._preface_left = 0 if client else _PREFACE_BYTES
         settings = {
             h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: options.stream_window,
             h2.settings.SettingCodes.HEADER_TABLE_SIZE: options.table_size,
@@ -139,11 +146,42 @@ class Session:
         Raises:
             SessionError: the connection is broken; take_output() has the GOAWAY.
         """
+        whole, gone = self._whole_frames(data)
         try:
-            events = self._connection.receive_data(data)
+            events = self._connection.receive_data(whole) if whole else []
         except (h2.exceptions.ProtocolError, ValueError, KeyError) as error:
             raise SessionError(str(error) or type(error).__name__) from error
-        return [ours for event in events if (ours := self._translate(event)) is not None]
+        return [ours for event in events if (ours := self._translate(event)) is not None] + gone
+
+    def _whole_frames(self, data: bytes) -> tuple[bytes, list[Event]]:
+        """The frames that are here whole, and the GOAWAYs among them, taken out.
+
+        The library takes a GOAWAY for the end of everything; but streams that are here go on (RFC 9113 s6.8).
+        """
+        pending = self._pending + data if self._pending else data
+        position = min(self._preface_left, len(pending))
+        self._preface_left -= position
+        size = len(pending)
+        kept: list[bytes] = []
+        gone: list[Event] = []
+        begun = 0
+        while position + _FRAME_HEAD <= size:
+            end = position + _FRAME_HEAD + int.from_bytes(pending[position : position + 3], "big")
+            if end - position > _FRAME_HEAD + self._connection.max_inbound_frame_size:
+                self.go_away(0, FRAME_SIZE_ERROR)
+                raise SessionError("a frame is longer than was agreed")
+            if end > size:
+                break
+            if pending[position + 3] == _GOAWAY and end - position >= _FRAME_HEAD + _GOAWAY_BYTES:
+                kept.append(pending[begun:position])
+                payload = pending[position + _FRAME_HEAD : end]
+                last = int.from_bytes(payload[:4], "big") & MAX_STREAM_ID
+                gone.append(GoAway(last, int.from_bytes(payload[4:8], "big")))
+                begun = end
+            position = end
+        self._pending = pending[position:]
+        kept.append(pending[begun:position])
+        return b"".join(kept), gone
 
     def _translate(self, event: h2.events.Event) -> Event | None:
         match event:
@@ -162,8 +200,6 @@ class Session:
                 return Window(event.stream_id)
             case h2.events.RemoteSettingsChanged():
                 return Window(0)
-            case h2.events.ConnectionTerminated():
-                return GoAway(event.last_stream_id or 0, int(event.error_code or 0))
         return None
 
     def take_output(self) -> bytes:
