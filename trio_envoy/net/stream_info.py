@@ -1,6 +1,6 @@
 """What is known about a connection and about one stream: the source of access logs and header operators.
 
-Attributes have class-level defaults, so that making one costs only what differs.
+Rare attributes have class-level defaults, so that making one costs only what differs.
 """
 
 from __future__ import annotations
@@ -140,48 +140,53 @@ class StreamInfo:
 
     Times are trio times in seconds, nan where the point was not reached; `start_wall` is wall clock.
     Byte counts: *_bytes are payload, *_header_bytes decoded header bytes, wire_* what the sockets moved for it.
+    What every request sets has a slot; the rest has a default in the class.
     """
 
-    protocol: str = ""  # "HTTP/1.1", "HTTP/2", "HTTP/1.0"
-    status: int = 0  # 0: no response was sent
-    flags: int = 0
-    details: str = ""
-    route_name: str = ""
-    virtual_host: str = ""
-    original_path: bytes | None = None
-    request_id: bytes | None = None
-    downstream_remote: Address | None = None  # the trusted client (XFF); None: the connection's
-    internal: bool = False
+    __slots__ = (
+        "__dict__",
+        "bytes_received",
+        "bytes_sent",
+        "connection",
+        "details",
+        "downstream_remote",
+        "end",
+        "flags",
+        "header_bytes_received",
+        "header_bytes_sent",
+        "internal",
+        "original_path",
+        "protocol",
+        "request_end",
+        "request_id",
+        "response_start",
+        "route_name",
+        "start",
+        "start_wall",
+        "status",
+        "upstream_attempts",
+        "upstream_cluster",
+        "upstream_connection",
+        "upstream_first_byte_received",
+        "upstream_first_byte_sent",
+        "upstream_header_bytes_received",
+        "upstream_header_bytes_sent",
+        "upstream_host",
+        "upstream_last_byte_received",
+        "upstream_last_byte_sent",
+        "upstream_protocol",
+        "upstream_wire_bytes_received",
+        "upstream_wire_bytes_sent",
+        "virtual_host",
+        "wire_bytes_received",
+        "wire_bytes_sent",
+    )
+
     health_check: bool = False  # answered by or passed through the health_check filter: not_health_check_filter
     random: int | None = None  # 64 bits, drawn when a route first needs them: runtime fractions, weighted clusters
-
-    bytes_received: int = 0
-    bytes_sent: int = 0
-    header_bytes_received: int = 0
-    header_bytes_sent: int = 0
-    wire_bytes_received: int = 0
-    wire_bytes_sent: int = 0
-    upstream_wire_bytes_received: int = 0
-    upstream_wire_bytes_sent: int = 0
-    upstream_header_bytes_received: int = 0
-    upstream_header_bytes_sent: int = 0
-
-    request_end: float = nan  # last byte of the request received
-    response_start: float = nan  # first byte of the response sent downstream
-    end: float = nan  # stream complete
     upstream_connect_start: float = nan
     upstream_connect_end: float = nan
-    upstream_first_byte_sent: float = nan
-    upstream_last_byte_sent: float = nan
-    upstream_first_byte_received: float = nan
-    upstream_last_byte_received: float = nan
-
-    upstream_cluster: str = ""
-    upstream_host: Any = None  # upstream.host.Host (a floor above)
-    upstream_connection: ConnectionInfo | None = None
-    upstream_protocol: str = ""
     upstream_transport_failure: str = ""
-    upstream_attempts: int = 0
     hosts_attempted: Sequence[Any] = ()
     termination_details: str = ""
     local_reply_body: bytes = b""
@@ -192,3 +197,22 @@ class StreamInfo:
         self.start = start
         self.start_wall = start_wall
         self.connection = connection
+        self.internal = False
+        self.original_path: bytes | None = None
+        self.request_id: bytes | None = None
+        self.downstream_remote: Address | None = None  # the trusted client (XFF); None: the connection's
+        self.upstream_host: Any = None  # upstream.host.Host (a floor above)
+        self.upstream_connection: ConnectionInfo | None = None
+        self.status = self.flags = self.upstream_attempts = 0  # status 0: no response was sent
+        self.protocol = ""  # "HTTP/1.1", "HTTP/2", "HTTP/1.0"
+        self.details = self.route_name = self.virtual_host = self.upstream_cluster = self.upstream_protocol = ""
+        self.bytes_received = self.bytes_sent = 0
+        self.header_bytes_received = self.header_bytes_sent = 0
+        self.wire_bytes_received = self.wire_bytes_sent = 0
+        self.upstream_wire_bytes_received = self.upstream_wire_bytes_sent = 0
+        self.upstream_header_bytes_received = self.upstream_header_bytes_sent = 0
+        self.request_end = nan  # last byte of the request received
+        self.response_start = nan  # first byte of the response sent downstream
+        self.end = nan  # stream complete
+        self.upstream_first_byte_sent = self.upstream_last_byte_sent = nan
+        self.upstream_first_byte_received = self.upstream_last_byte_received = nan
