@@ -144,13 +144,23 @@ LAYERS = {"layers": [{"name": "base", "static_layer": {"a": 1}}, {"name": "admin
 
 
 def test_yaml_that_can_not_be_kept_is_written_anew_and_that_is_said():
-    new, changes = rewrite("? runtime\n: base: {a: 1}\n", "r.yaml")
+    new, changes = rewrite("? runtime\n: base: {a: 1}\nnode: {id: 'y'}\n", "r.yaml")
 
-    assert parse(new, "r.yaml").root == {"layered_runtime": LAYERS}
+    assert parse(new, "r.yaml").root == {"layered_runtime": LAYERS, "node": {"id": "y"}}
     assert [change.text for change in changes] == [
         "runtime becomes layered_runtime",
         "the layout is new, and comments are lost: this text can't be changed in place",
     ]
+
+
+def test_text_over_several_lines_moves_with_its_key():
+    config = "{stat_prefix: a\n b,\nx: 1}"
+    text = f"static_resources: {{listeners: {{filter_chains: {{filters: {{name: envoy.echo, config: {config}}}}}}}}}"
+
+    new, changes = rewrite(text, "r.yaml")
+
+    assert "\n          stat_prefix: a\n           b\n" in new
+    assert not any("lost" in change.text for change in changes)
 
 
 def test_a_key_that_is_an_alias():

@@ -12,13 +12,28 @@ from typing import Any, Final, TextIO
 import attrs
 import yaml
 
-from trio_envoy.config.document import Document, parse
+from trio_envoy.config.document import Document, parse, plain_scalar
 from trio_envoy.config.locate import Positions
 from trio_envoy.config.v2.emit import Emitter, UnusualText
 from trio_envoy.config.v2.upgrade import BOOTSTRAP, DISCOVERY_RESPONSE, UpgradeResult, upgrade
 from trio_envoy.errors import ConfigErrors, Fault, Path, render_path
 
 _COMMENTS_LOST: Final = "the layout is new, and comments are lost: this text can't be changed in place"
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes strings so that Envoy reads them as strings: it takes more words for booleans than PyYAML does."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _string(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    style = None if plain_scalar(value) == value else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style)
+
+
+_Dumper.add_representer(str, _string)
 
 
 @attrs.frozen
@@ -68,7 +83,7 @@ def rewrite(text: str, source: str) -> tuple[str, list[FileChange]]:
     new = _written(document, result)
     if new is None:
         changes.append(FileChange(_COMMENTS_LOST, (), source, 1, 1))
-        new = yaml.safe_dump(result.tree, sort_keys=False, width=120, allow_unicode=True)
+        new = yaml.dump(result.tree, Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
     return new, changes
 
 

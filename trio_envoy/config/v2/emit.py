@@ -261,7 +261,9 @@ class Emitter:
         tree = self._tree
         if piece.is_inline:
             header, *lines = f" {tree.text[piece.start : piece.end]}{tree.tail(piece) if owned else ''}".split("\n")
-            return _Value(header.rstrip(), _shifted(lines, column - tree.column(piece.item)), False)
+            shift = column - tree.column(piece.item)
+            least = min((len(line) - len(line.lstrip()) for line in lines if line.strip()), default=column + 1)
+            return _Value(header.rstrip(), _shifted(lines, max(shift, column + 1 - least)), False)
         first = self._pieces[tree.children[where][0]]
         old_column = tree.column(first.item)
         line = tree.line(piece.key_end if piece.key_end >= 0 else piece.item)
