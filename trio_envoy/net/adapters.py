@@ -127,8 +127,8 @@ async def _receive(stream: trio.abc.Stream, far: MemoryChannel) -> None:
         far.shutdown_write()
     except trio.BrokenResourceError:
         far.reset()
-    except OSError:
-        return  # the channel was closed: _send ends the rest
+    except (trio.ClosedResourceError, OSError):
+        return  # the channel was closed: _send has closed the stream, or ends the rest
 
 
 async def _send(stream: trio.abc.Stream, far: MemoryChannel) -> None:

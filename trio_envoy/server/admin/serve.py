@@ -19,6 +19,7 @@ from trio_envoy.net.address import Address, from_config, from_sockaddr
 from trio_envoy.net.filter import Connection
 from trio_envoy.net.sockets import BACKLOG
 from trio_envoy.net.stream_info import ConnectionInfo
+from trio_envoy.registry import config_class
 from trio_envoy.server.admin.app import AdminApp
 from trio_envoy.stats.declare import Counter, Gauge, Histogram, StatsBlock, named
 from trio_envoy.util.deadlines import Guard
@@ -149,5 +150,6 @@ def _access_logs(config: AdminConfig) -> tuple[AccessLog, ...]:
     """The logs, with the one of the deprecated access_log_path last."""
     if not config.access_log_path:
         return config.access_log
+    config_class(FileAccessLog.__proto__)  # the extension is imported on first need
     deprecated = AccessLog(name="envoy.access_loggers.file", typed_config=FileAccessLog(path=config.access_log_path))
     return (*config.access_log, deprecated)
