@@ -21,7 +21,7 @@ from trio_envoy.runtime import Runtime, RuntimeStats
 from trio_envoy.stats.store import Store
 from trio_envoy.upstream.cluster import Cluster
 from trio_envoy.upstream.pool.keeper import Keeper
-from trio_envoy.upstream.transport import Dialer, connect_failure
+from trio_envoy.upstream.transport import connect_failure
 from trio_envoy.util.deadlines import Timers
 from trio_envoy.util.logfile import LogFiles
 
@@ -154,6 +154,3 @@ def counted(services, prefix="cluster.c."):
 
 def address(text):
     return parse_ip_port(text)
-
-
-__all__ = ["Dialer"]

@@ -130,14 +130,18 @@ class Breakers:
     def follow(self, snapshot: Snapshot) -> None:
         """Take the limits that hold under this snapshot of the runtime."""
         self.seen = snapshot
-        keys, config = self._keys, self._config
-        self.connections.limit = snapshot.get_int(f"{keys}max_connections", _or(config.max_connections, _MAX))
-        self.pending.limit = snapshot.get_int(f"{keys}max_pending_requests", _or(config.max_pending_requests, _MAX))
-        self.requests.limit = snapshot.get_int(f"{keys}max_requests", _or(config.max_requests, _MAX))
+        config = self._config
+        self.connections.limit = self._limit(snapshot, "max_connections", config.max_connections, _MAX)
+        self.pending.limit = self._limit(snapshot, "max_pending_requests", config.max_pending_requests, _MAX)
+        self.requests.limit = self._limit(snapshot, "max_requests", config.max_requests, _MAX)
         if isinstance(self.retries, BudgetedRetries):
-            self.retries.follow(snapshot, keys)
+            self.retries.follow(snapshot, self._keys)
         else:
-            self.retries.limit = snapshot.get_int(f"{keys}max_retries", _or(config.max_retries, _MAX_RETRIES))
+            self.retries.limit = self._limit(snapshot, "max_retries", config.max_retries, _MAX_RETRIES)
+
+    def _limit(self, snapshot: Snapshot, name: str, configured: int | None, default: int) -> int:
+        limit = default if configured is None else configured
+        return snapshot.get_int(self._keys + name, limit) if snapshot.entries else limit
 
     def track(self, stats: RemainingStats) -> None:
         """Publish what is left, now and on every change."""

@@ -101,7 +101,6 @@ class Pool:
     Attributes:
         host: whose connections these are.
         planned: see Keeper.
-        generation: counts drains; a connection of an earlier one is not used again.
     """
 
     def __init__(self, host: Host, context: PoolContext, server_name: str) -> None:

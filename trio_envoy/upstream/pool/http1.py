@@ -79,6 +79,7 @@ class Http1Pool(Pool):
 
     Attributes:
         keeper: see there.
+        generation: counts drains; a connection of an earlier one is not used again.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class Http1Pool(Pool):
     ) -> None:
         super().__init__(host, context, server_name)
         self.keeper = context.keeper
+        self.generation = 0
         self._idle: deque[Link] = deque()  # the one that has rested longest is the first
         options = context.options
         self._codec_options = codec_options

@@ -1,0 +1,3 @@
+from tests.upstream.conftest import services
+
+__all__ = ["services"]

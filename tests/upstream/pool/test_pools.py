@@ -1,0 +1,113 @@
+import pytest
+
+from tests.upstream.fakes import LiveCluster, config_of
+from trio_envoy.config.cluster import ClusterProtocolSelection
+from trio_envoy.config.protocol import Http2ProtocolOptions, UpstreamHttpProtocolOptions
+from trio_envoy.http.headers import Headers
+from trio_envoy.http.message import Request
+from trio_envoy.upstream.context import HIGH, LbContext
+from trio_envoy.upstream.pool.http1 import Http1Pool
+from trio_envoy.upstream.pool.http2 import Http2Pool
+from trio_envoy.upstream.pool.pools import without_port
+
+
+def pools_of(services, **fields):
+    cluster = LiveCluster(config_of("10.0.0.1:80", **fields), services).cluster
+    return cluster._pools, cluster.hosts.hosts[0]
+
+
+def request(authority=b"a.example:80", **headers):
+    fields = [(name.replace("_", "-").encode(), value) for name, value in headers.items()]
+    return LbContext(Request(b"GET", authority, b"/", b"http", Headers(fields)))
+
+
+def test_one_pool_per_host_and_priority(services):
+    pools, host = pools_of(services)
+
+    pool = pools.find(host, LbContext(), "HTTP/1.1")
+
+    assert isinstance(pool, Http1Pool)
+    assert pools.find(host, LbContext(), "HTTP/2") is pool
+    assert pools.find(host, LbContext(priority=HIGH), "HTTP/1.1") is not pool
+    assert len(host.pools) == 2
+
+
+def test_http2(services):
+    pools, host = pools_of(services, http2_protocol_options=Http2ProtocolOptions())
+
+    pool = pools.find(host, LbContext(), "HTTP/1.1")
+
+    assert isinstance(pool, Http2Pool)
+    assert pools.find(host, LbContext(priority=HIGH), "HTTP/1.1") is not pool
+
+
+@pytest.mark.parametrize(
+    ("protocol", "kind"), [("HTTP/1.0", Http1Pool), ("HTTP/1.1", Http1Pool), ("HTTP/2", Http2Pool)]
+)
+def test_the_version_of_the_client(services, protocol, kind):
+    pools, host = pools_of(services, protocol_selection=ClusterProtocolSelection.USE_DOWNSTREAM_PROTOCOL)
+
+    pool = pools.find(host, LbContext(), protocol)
+
+    assert isinstance(pool, kind)
+    assert pools.find(host, LbContext(), protocol) is pool
+    assert isinstance(pools.find(host, LbContext(priority=HIGH), protocol), kind)
+
+
+def test_auto_sni_keeps_names_apart(services):
+    options = UpstreamHttpProtocolOptions(auto_sni=True)
+    pools, host = pools_of(services, upstream_http_protocol_options=options)
+
+    first = pools.find(host, request(b"a.example:80"), "HTTP/1.1")
+
+    assert pools.find(host, request(b"a.example"), "HTTP/1.1") is first
+    assert pools.find(host, request(b"b.example"), "HTTP/1.1") is not first
+    assert pools.find(host, LbContext(), "HTTP/1.1") is not first
+    assert first._server_name == "a.example"
+
+
+def test_auto_sni_from_another_header(services):
+    options = UpstreamHttpProtocolOptions(auto_sni=True, override_auto_sni_header="X-Sni")
+    pools, host = pools_of(services, upstream_http_protocol_options=options)
+
+    assert pools.find(host, request(x_sni=b"x.example"), "HTTP/1.1")._server_name == "x.example"
+    assert pools.find(host, request(), "HTTP/1.1")._server_name == "a.example"
+
+
+def test_auto_sni_with_http2(services):
+    options = UpstreamHttpProtocolOptions(auto_sni=True)
+    pools, host = pools_of(
+        services, upstream_http_protocol_options=options, http2_protocol_options=Http2ProtocolOptions()
+    )
+
+    assert isinstance(pools.find(host, request(), "HTTP/1.1"), Http2Pool)
+
+
+@pytest.mark.parametrize("authority", [b"10.0.0.1:80", b"[::1]:80", b"[::1]"])
+def test_an_ip_address_is_no_server_name(services, authority):
+    options = UpstreamHttpProtocolOptions(auto_sni=True)
+    pools, host = pools_of(services, upstream_http_protocol_options=options)
+
+    assert pools.find(host, request(authority), "HTTP/1.1")._server_name == ""
+
+
+@pytest.mark.parametrize(
+    ("authority", "host"),
+    [(b"a", b"a"), (b"a:1", b"a"), (b"[::1]:2", b"::1"), (b"[::1]", b"::1"), (b"", b"")],
+)
+def test_without_port(authority, host):
+    assert without_port(authority) == host
+
+
+def test_pools_of_a_cluster_count_together(services):
+    pools, host = pools_of(services)
+
+    pools.find(host, LbContext(), "HTTP/1.1")
+    pools.find(host, LbContext(priority=HIGH), "HTTP/1.1")
+
+    assert [name for name, *_ in services.stats if ".http1." in name] == [
+        "cluster.c.http1.dropped_headers_with_underscores",
+        "cluster.c.http1.metadata_not_supported_error",
+        "cluster.c.http1.requests_rejected_with_underscores_in_headers",
+        "cluster.c.http1.response_flood",
+    ]
