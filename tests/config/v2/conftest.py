@@ -3,7 +3,7 @@ from typing import Any
 import attrs
 import pytest
 
-from trio_envoy.config.v2 import upgrade as _rules_register_themselves  # noqa: F401
+from trio_envoy.config.v2 import document as _rules_register_themselves  # noqa: F401
 from trio_envoy.config.v2.run import Run
 from trio_envoy.config.v2.walk import Era, upgrade_message
 

@@ -6,6 +6,8 @@ Struct. Both are one on the wire: a field that is in both has the same number. S
 
 * `scan`: is anything in this document v2 at all? Cheap; most documents end here.
 * `walk`: goes through the document with the v2 and the v3 descriptor of each message side by side, renames by number.
+* `document`: the walk of a whole document.
 * `holders`: messages that hold an extension: names, `config` Structs, missing `@type`s.
 * `*_rules`: one function for each field that is gone.
+* `text_tree`, `emit`: the same for a text, whose comments and layout are kept.
 """

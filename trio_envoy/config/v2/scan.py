@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from trio_envoy.config import aliases, schema
-from trio_envoy.config.v2.walk import TYPED_STRUCTS, is_v2
+
+TYPED_STRUCTS: Final = ("udpa.type.v1.TypedStruct", "xds.type.v3.TypedStruct")
 
 
 def _spellings(*names: str) -> frozenset[str]:
@@ -88,6 +89,11 @@ def _is_typed(config: Any) -> bool:
 
 def _always(node: Mapping[str, Any], value: Any) -> bool:
     return True
+
+
+def is_v2(fqn: str) -> bool:
+    """Whether a message that Envoy knows is of the v2 API."""
+    return fqn.startswith("envoy.") and not any(part.startswith("v3") for part in fqn.split("."))
 
 
 @functools.cache

@@ -7,16 +7,8 @@ from typing import Any, Final
 
 import attrs
 
-# The rules register themselves.
-from trio_envoy.config.v2 import bootstrap_rules as _bootstrap_rules  # noqa: F401
-from trio_envoy.config.v2 import cluster_rules as _cluster_rules  # noqa: F401
-from trio_envoy.config.v2 import holders as _holders  # noqa: F401
-from trio_envoy.config.v2 import http_rules as _http_rules  # noqa: F401
-from trio_envoy.config.v2 import listener_rules as _listener_rules  # noqa: F401
-from trio_envoy.config.v2 import route_rules as _route_rules  # noqa: F401
-from trio_envoy.config.v2.run import Change, IsV2, Run
+from trio_envoy.config.v2.run import Change, Run
 from trio_envoy.config.v2.scan import may_be_v2
-from trio_envoy.config.v2.walk import Era, upgrade_message
 from trio_envoy.errors import Fault, Path
 
 BOOTSTRAP: Final = "envoy.config.bootstrap.v3.Bootstrap"
@@ -78,13 +70,7 @@ def upgrade(tree: Any, fqn: str = BOOTSTRAP) -> UpgradeResult:
     """
     if not may_be_v2(tree):
         return UpgradeResult(tree)
-    try:
-        return _walk(tree, fqn, is_v2=False)
-    except IsV2:
-        return _walk(tree, fqn, is_v2=True)
+    from trio_envoy.config.v2.document import upgrade_document  # most documents don't need it
 
-
-def _walk(tree: Any, fqn: str, *, is_v2: bool) -> UpgradeResult:
-    run = Run(is_v2=is_v2)
-    new = upgrade_message(run, tree, (), fqn, Era.EITHER, None)
+    new, run = upgrade_document(tree, fqn)
     return UpgradeResult(new, tuple(run.changes), tuple(run.faults), run.moved, run)

@@ -20,10 +20,10 @@ from typing import Any, Final
 
 from trio_envoy.config import schema
 from trio_envoy.config.v2.run import At, Run, listed
+from trio_envoy.config.v2.scan import TYPED_STRUCTS, is_v2
 from trio_envoy.errors import Path
 
 ANY: Final = "google.protobuf.Any"
-TYPED_STRUCTS: Final = ("udpa.type.v1.TypedStruct", "xds.type.v3.TypedStruct")
 
 
 class Era(enum.Enum):
@@ -227,7 +227,7 @@ def upgrade_message(run: Run, old: Any, path: Path, fqn: str, era: Era, parent: 
     for key, value in old.items():
         if key in taken or (type_url and key == "@type"):
             continue
-        if key in passing and key not in actions:
+        if passing[key] and key not in actions:
             new[key] = value
         else:
             _field(node, key, value)
@@ -300,28 +300,52 @@ def upgrade_value(run: Run, field: schema.Field, old: schema.Field | None, value
     return single(value, path)
 
 
+class _Passing(dict[str, bool]):
+    """Whether a key of a message passes as it is, whatever it holds: found out for each key that comes.
+
+    Args:
+        message: in v3.
+        with_v2: v2 names count in it.
+    """
+
+    def __init__(self, message: schema.Message, with_v2: bool) -> None:
+        self._message = message
+        self._with_v2 = with_v2
+        self._v2 = schema.message(message.previous_message_type) if with_v2 else None
+
+    def __missing__(self, key: str) -> bool:
+        passes = self[key] = key == "@type" or self._passes(key)
+        return passes
+
+    def _passes(self, key: str) -> bool:
+        field = self._message.fields.get(key)
+        if field is None or field.name in MAPS:
+            return False
+        if self._v2 is not None:
+            old = self._v2.fields.get(key)
+            if field.name in RULES.get(self._v2.fqn, _NO_RULES) or (old is not None and not _is_same(old, field)):
+                return False
+        return field.kind != "message" or _is_inert(field.type_name, self._with_v2)
+
+
 @functools.cache
-def _passing(fqn: str, with_v2: bool) -> frozenset[str]:
-    """The spellings of the fields of a v3 message that pass as they are, whatever they hold."""
+def _passing(fqn: str, with_v2: bool) -> _Passing:
     message = schema.message(fqn)
     assert message is not None, "the walk is in it"
-    v2 = schema.message(message.previous_message_type) if with_v2 else None
-    rules = RULES.get(v2.fqn, _NO_RULES) if v2 is not None else _NO_RULES
-    passing = {"@type"}
-    for field in message.by_number.values():
-        old = v2.fields.get(field.name) if v2 is not None else None
-        if field.name in rules or field.name in MAPS or (old is not None and not _is_same(old, field)):
-            continue
-        if field.kind != "message" or _is_inert(field.type_name, with_v2):
-            passing |= {field.name, field.json_name}
-    return frozenset(passing)
+    return _Passing(message, with_v2)
+
+
+_INERT_AT_MOST: Final = 12
+"""Messages inside one another that are looked at: to look at more costs more than to walk through them."""
 
 
 @functools.cache
 def _is_inert(fqn: str, with_v2: bool) -> bool:
-    """Whether nothing in a message of that v3 name, however deep, can need an upgrade."""
+    """Whether nothing in a message of that v3 name, however deep, can need an upgrade; of large ones not found out."""
     seen, waiting = {fqn}, [fqn]
     while waiting:
+        if len(seen) > _INERT_AT_MOST:
+            return False
         name = waiting.pop()
         if name == ANY or name in HOLDERS:
             return False
@@ -425,8 +449,3 @@ def _typed_struct(run: Run, old: Mapping[str, Any], path: Path, parent: Node | N
         run.moved[id(new), "@type"] = (*path, key)
         return new
     return run.place({each: At(old[each], (*path, each)) for each in old} | {"value": At(new, (*path, "value"))}, path)
-
-
-def is_v2(fqn: str) -> bool:
-    """Whether a message that Envoy knows is of the v2 API."""
-    return fqn.startswith("envoy.") and not any(part.startswith("v3") for part in fqn.split("."))
