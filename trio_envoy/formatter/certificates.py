@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 if TYPE_CHECKING:
-    from cryptography.x509 import Certificate, SubjectAlternativeName
+    from cryptography.x509 import Certificate, Name, ObjectIdentifier, SubjectAlternativeName
 
-_PARSED = 256  # certificates of the peers seen last
+_PARSED: Final = 256  # certificates of the peers seen last
 
 
 @functools.lru_cache(_PARSED)
@@ -24,13 +24,34 @@ def _parse(der: bytes) -> Certificate:
 
 
 def subject(der: bytes) -> str:
-    """The subject by RFC 2253: `CN=...,OU=...`."""
-    return _parse(der).subject.rfc4514_string()
+    r"""The subject by RFC 2253, `CN=...,OU=...`; bytes above 0x7f are written as \XX."""
+    return _distinguished(_parse(der).subject)
 
 
 def issuer(der: bytes) -> str:
     """The issuer by RFC 2253."""
-    return _parse(der).issuer.rfc4514_string()
+    return _distinguished(_parse(der).issuer)
+
+
+def _distinguished(name: Name) -> str:
+    text = name.rfc4514_string(_short_names())
+    return "".join([c if c.isascii() else "".join([f"\\{byte:02X}" for byte in c.encode()]) for c in text])
+
+
+@functools.cache
+def _short_names() -> dict[ObjectIdentifier, str]:
+    """Names that OpenSSL has and RFC 4514 has not."""
+    from cryptography.x509.oid import NameOID
+
+    return {
+        NameOID.EMAIL_ADDRESS: "emailAddress",
+        NameOID.SERIAL_NUMBER: "serialNumber",
+        NameOID.GIVEN_NAME: "GN",
+        NameOID.SURNAME: "SN",
+        NameOID.TITLE: "title",
+        NameOID.DN_QUALIFIER: "dnQualifier",
+        NameOID.POSTAL_CODE: "postalCode",
+    }
 
 
 def serial(der: bytes) -> str:

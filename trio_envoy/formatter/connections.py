@@ -14,13 +14,12 @@ from trio_envoy.formatter import certificates
 from trio_envoy.formatter.command import Command
 from trio_envoy.formatter.context import LogContext
 from trio_envoy.formatter.operator import Getter, Kind, Row, Takes, absent, constant, plain
-from trio_envoy.formatter.times import time_format
+from trio_envoy.formatter.times import UTC_DEFAULT, time_format
 from trio_envoy.net.address import Address, IpAddress
 from trio_envoy.net.stream_info import ConnectionInfo, TlsInfo
 
 _AddressOf = Callable[[LogContext], Address | None]
 _TlsOf = Callable[[LogContext], TlsInfo | None]
-_CERTIFICATE_TIME: Final = "%b %e %H:%M:%S %Y %Z"
 
 
 def _upstream(context: LogContext) -> ConnectionInfo | None:
@@ -119,7 +118,7 @@ def _certificate_text(tls_of: _TlsOf, read: Callable[[bytes], str]) -> Row:
 
 def _certificate_time(tls_of: _TlsOf, read: Callable[[bytes], float]) -> Row:
     def make(command: Command) -> Getter:
-        render = time_format(command.argument or _CERTIFICATE_TIME)
+        render = time_format(command.argument or UTC_DEFAULT)
         return _of_certificate(tls_of, lambda der: render(read(der)))
 
     return Row(Kind.TEXT, make, Takes.ARGUMENT)
@@ -163,6 +162,7 @@ ROWS: Final[Mapping[str, Row]] = {
     "LISTENER_NAME": _text("listener"),
     "FILTER_CHAIN_NAME": _text("filter_chain"),
     "DOWNSTREAM_TRANSPORT_FAILURE_REASON": _text("transport_failure"),
+    "CONNECTION_TERMINATION_DETAILS": _text("termination_details"),
     **dict(_addresses("DOWNSTREAM_LOCAL", attrgetter("info.connection.local"))),
     **dict(_addresses("DOWNSTREAM_REMOTE", _client)),
     **dict(_addresses("DOWNSTREAM_DIRECT_LOCAL", attrgetter("info.connection.local"))),

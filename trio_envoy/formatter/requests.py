@@ -22,7 +22,7 @@ _ORIGINAL_PATH: Final = b"x-envoy-original-path"
 _ORIGINAL_HOST: Final = b"x-envoy-original-host"
 _HEADER_NAME: Final = re.compile(r":?[!#-'*+\-.0-9A-Z^_`a-z|~]*")
 _ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
-_LENIENT_ESCAPE: Final = re.compile(rb"%(..)", re.DOTALL)
+_ESCAPE_OR_PERCENT: Final = re.compile(rb"%([0-9A-Fa-f]{2})|%(?=..)", re.DOTALL)
 _CAMEL_STATUS: Final = (
     "OK Canceled Unknown InvalidArgument DeadlineExceeded NotFound AlreadyExists PermissionDenied ResourceExhausted "
     "FailedPrecondition Aborted OutOfRange Unimplemented Internal Unavailable DataLoss Unauthenticated"
@@ -148,15 +148,15 @@ def _decoded(value: bytes) -> bytes:
 
 
 def _decoded_visible(value: bytes) -> bytes:
-    """As Envoy's PercentEncoding::decode: only visible ASCII is decoded; a bad escape loses its `%`."""
+    """As Envoy's PercentEncoding::decode: only visible ASCII is decoded; a `%` before no escape is dropped."""
 
     def one(match: re.Match[bytes]) -> bytes:
-        if _ESCAPE.fullmatch(match[0]) is None:
-            return match[1]
+        if match[1] is None:
+            return b""
         char = int(match[1], 16)
         return bytes((char,)) if 0x20 < char < 0x7F else match[0]
 
-    return _LENIENT_ESCAPE.sub(one, value)
+    return _ESCAPE_OR_PERCENT.sub(one, value)
 
 
 def _query(command: Command) -> Getter:

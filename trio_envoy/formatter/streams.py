@@ -119,9 +119,6 @@ ROWS: Final[Mapping[str, Row]] = {
     "VIRTUAL_CLUSTER_NAME": absent(),  # virtual_clusters are refused
     "STREAM_ID": plain(Kind.TEXT, lambda context: context.info.request_id),
     "UNIQUE_ID": plain(Kind.TEXT, lambda _: str(uuid.uuid4()).encode()),
-    "CONNECTION_TERMINATION_DETAILS": _text(
-        lambda context: context.info.termination_details or context.info.connection.termination_details
-    ),
     "DYNAMIC_METADATA": Row(Kind.VALUE, _dynamic_metadata, Takes.NEEDS_ARGUMENT),
     "METADATA": Row(Kind.VALUE, _metadata, Takes.ARGUMENT_AND_LENGTH),
     "CLUSTER_METADATA": absent(Takes.NEEDS_ARGUMENT),  # Cluster.metadata is refused

@@ -21,11 +21,11 @@ from trio_envoy.formatter.operator import Getter, Kind, Row, Takes, plain
 from trio_envoy.net.stream_info import StreamInfo
 from trio_envoy.util import clock
 
-_UTC_DEFAULT: Final = "%Y-%m-%dT%H:%M:%S.%3fZ"
+UTC_DEFAULT: Final = "%Y-%m-%dT%H:%M:%S.%3fZ"
 _LOCAL_DEFAULT: Final = "%Y-%m-%dT%H:%M:%S.%3f%z"
 _NEWLINE: Final = re.compile(r"%[-_0^#]*[1-9]*[EO]?n")
 _SPECIFIER: Final = re.compile(
-    r"%%|%(?P<digits>[1-9]?)f|%E(?P<e_digits>[1-9*])(?P<e_kind>[fS])|%(?:s|E4Y|ET|E\*?z|:{1,2}z)"
+    r"%%|%(?P<digits>[1-9]?)f|%E(?P<e_digits>[1-9*])(?P<e_kind>[fS])|%(?:s|Z|E4Y|ET|E\*?z|:{1,2}z)"
 )
 _CUT: Final = 1e-6  # of a unit: what float subtraction may lose
 _TRIMMED: Final = 0  # digits of %E*f: as many as there are, at least one
@@ -47,7 +47,7 @@ def time_format(spec: str, *, local: bool = False) -> Callable[[float], bytes]:
     """
     if _NEWLINE.search(spec):
         raise ConfigError("Invalid header configuration. Format string contains newline.")
-    parts = _split(spec)
+    parts = [part if local or part != "%Z" else "UTC" for part in _split(spec)]  # strftime would say GMT
     split_time = time.localtime if local else time.gmtime
     fractions = tuple(part for part in parts if isinstance(part, int))
     digits = fractions[0] if len(fractions) == 1 and fractions[0] in _SCALES else _MICRO_DIGITS if fractions else 0
@@ -133,7 +133,7 @@ def _fraction(part: int, micros: int) -> int | bytes:
 
 
 def _time(command: Command, local: bool) -> Callable[[float], bytes]:
-    return time_format(command.argument or (_LOCAL_DEFAULT if local else _UTC_DEFAULT), local=local)
+    return time_format(command.argument or (_LOCAL_DEFAULT if local else UTC_DEFAULT), local=local)
 
 
 def _start_time(local: bool) -> Row:
