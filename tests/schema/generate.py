@@ -334,22 +334,26 @@ def write(out: Path, sections: Mapping[str, Any]) -> int:
     return out.stat().st_size
 
 
+def build(binary: Path) -> dict[str, Any]:
+    """All sections of the table, for the version of that binary."""
+    table = packages(Files(descriptors_of_v2() | descriptors_in(binary)))
+    check_closed(table)
+    version, extensions = extensions_of(binary)
+    return {"": {"version": version, "v2": _v3_of_v2(table), "extensions": extensions}} | table
+
+
 def main() -> None:
     """Generate the table and say what is in it."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("binary", nargs="?", type=Path, default=None)
-    binary = arguments.parse_args().binary or oracle()
-    of_binary = descriptors_in(binary)
-    table = packages(Files(descriptors_of_v2() | of_binary))
-    check_closed(table)
-    version, extensions = extensions_of(binary)
-    about = {"version": version, "v2": _v3_of_v2(table), "extensions": extensions}
-    size = write(OUT, {"": about} | table)
-    count = sum(len(parts["m"]) for parts in table.values())
-    fields = sum(len(row[3]) for parts in table.values() for row in parts["m"].values())
+    sections = build(arguments.parse_args().binary or oracle())
+    size = write(OUT, sections)
+    about, *table = sections.values()
+    count = sum(len(parts["m"]) for parts in table)
+    fields = sum(len(row[3]) for parts in table for row in parts["m"].values())
     print(
-        f"Envoy {version}: {len(table)} packages, {count} messages, {fields} fields, "
-        f"{len(extensions)} extensions, {size} bytes"
+        f"Envoy {about['version']}: {len(table)} packages, {count} messages, {fields} fields, "
+        f"{len(about['extensions'])} extensions, {size} bytes"
     )
 
 
