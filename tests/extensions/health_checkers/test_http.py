@@ -1,5 +1,8 @@
 from contextlib import suppress
 
+import h2.config
+import h2.connection
+import h2.events
 import pytest
 import trio
 
@@ -261,6 +264,36 @@ async def test_a_refused_connection(run, services, autojump_clock):
 
     assert health(cluster) == "/failed_active_hc"
     assert counted(services)["health_check.network_failure"] == 1
+
+
+async def test_http2_with_prior_knowledge(services, autojump_clock, nursery):
+    seen = []
+    nursery.start_soon(serve_http2, services, seen)
+    cluster = LiveCluster(checked(codec_client_type=CodecClientType.HTTP2), services).cluster
+
+    await nursery.start(cluster.run)
+    await trio.sleep(15)
+
+    assert health(cluster) == "healthy"
+    assert len(services.network.accepted[A]) == 1
+    wanted = [(b":method", b"GET"), (b":authority", b"c"), (b":path", b"/hc"), (b"user-agent", b"Envoy/HC")]
+    assert all(set(wanted) <= set(request) for request in seen)
+    assert len(seen) == 2
+    nursery.cancel_scope.cancel()
+
+
+async def serve_http2(services, seen):
+    """One connection, each request answered 200."""
+    far = await services.network.accept(A, 0)
+    config = h2.config.H2Configuration(client_side=False, header_encoding=None)
+    connection = h2.connection.H2Connection(config)
+    connection.initiate_connection()
+    while True:
+        await send_all(far, connection.data_to_send())
+        for event in connection.receive_data(await receive_some(far)):
+            if isinstance(event, h2.events.RequestReceived):
+                seen.append(event.headers)
+                connection.send_headers(event.stream_id, [(b":status", b"200")], end_stream=True)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,46 @@
+"""What StrictDns and LogicalDns share; each has its tests with its cluster type (tests/extensions/clusters)."""
+
+import pytest
+
+from tests.upstream.fakes import LiveCluster, address, config_of, endpoint, make_services
+from trio_envoy.config.address import SocketAddress
+from trio_envoy.config.cluster import DnsLookupFamily
+from trio_envoy.config.endpoint import HealthCheckConfig, LbEndpoint
+from trio_envoy.errors import ConfigError
+from trio_envoy.net.dns import Resolution
+from trio_envoy.upstream.host import NO_LOCALITY
+from trio_envoy.upstream.resolved import _Target, named_address
+from trio_envoy.upstream.resolving import DnsSettings
+
+
+def target(lb):
+    context = LiveCluster(config_of(), make_services()).cluster.context
+    return _Target(lb, NO_LOCALITY, DnsSettings(DnsLookupFamily.AUTO), context)
+
+
+def test_named_address():
+    assert named_address(endpoint("api:80")) == SocketAddress(address="api", port_value=80)
+    with pytest.raises(ConfigError, match="Address must be set"):
+        named_address(LbEndpoint())
+    with pytest.raises(ConfigError, match="a DNS cluster needs a socket_address"):
+        named_address(endpoint("/a/pipe"))
+
+
+def test_addresses_are_taken_once_and_in_order():
+    found = target(endpoint("api:80")).addresses(Resolution(("10.0.0.2", "10.0.0.1", "10.0.0.2"), 0.0))
+
+    assert found == (address("10.0.0.2:80"), address("10.0.0.1:80"))
+
+
+def test_a_host_goes_by_its_own_name_or_the_one_that_was_asked_for():
+    assert target(endpoint("api:80")).make_host(address("10.0.0.1:80")).hostname == "api"
+    assert target(endpoint("api:80", hostname="own")).make_host(address("10.0.0.1:80")).hostname == "own"
+
+
+def test_a_host_that_moves_is_checked_where_it_went():
+    moving = target(endpoint("api:80", health_check_config=HealthCheckConfig(port_value=9)))
+    host = moving.make_host(address("10.0.0.1:80"))
+
+    moving.move_host(host, address("10.0.0.2:80"))
+
+    assert (host.address, host.health_check_address) == (address("10.0.0.2:80"), address("10.0.0.2:9"))
