@@ -101,6 +101,12 @@ def typed(*matchers):
             id="type-url",
         ),
         pytest.param(
+            "service.discovery.v3.DiscoveryResponse",
+            {"type_url": "type.googleapis.com/envoy.config.cluster.v3.Cluster"},
+            {"type_url": "type.googleapis.com/envoy.config.cluster.v3.Cluster"},
+            id="type-url-of-v3",
+        ),
+        pytest.param(
             ZIPKIN,
             {"collector_cluster": "z", "collector_endpoint": "/api/v1/spans"},
             {
@@ -129,6 +135,12 @@ def test_fields(as_v2, fqn, old, new):
 
     assert outcome.new == new
     assert not outcome.faults
+
+
+def test_a_zipkin_of_which_the_version_is_not_known_is_left_alone(as_v2):
+    old = {"collector_endpoint": "/api/v1/spans"}
+
+    assert as_v2(ZIPKIN, old, Era.EITHER).new is old
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 import pytest
 
+from trio_envoy.config.v2.walk import Era
+
 CLUSTER = "config.cluster.v3.Cluster"
 HTTP_CHECK = "config.core.v3.HealthCheck.HttpHealthCheck"
 TYPE = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3."
@@ -103,6 +105,7 @@ LOADED = {
         pytest.param(HTTP_CHECK, {"use_http2": True}, {"codec_client_type": "HTTP2"}, id="use-http2"),
         pytest.param(HTTP_CHECK, {"useHttp2": "true"}, {"codec_client_type": "HTTP2"}, id="use-http2-string"),
         pytest.param(HTTP_CHECK, {"use_http2": False}, {"codec_client_type": "HTTP1"}, id="not-http2"),
+        pytest.param(HTTP_CHECK, {"receive": [{"text": "0"}]}, {"receive": [{"text": "0"}]}, id="receives"),
         pytest.param(HTTP_CHECK, {"receive": {"text": "00"}}, {"receive": [{"text": "00"}]}, id="receive"),
     ],
 )
@@ -142,4 +145,5 @@ def test_each_of_several_health_checks_gets_a_name(as_v2):
     assert as_v2(CLUSTER, {"health_checks": checks}).new == {
         "health_checks": [{"timeout": "1s", "name": "health_check_0"}, {"name": "mine"}]
     }
+    assert as_v2(CLUSTER, {"health_checks": checks}, Era.EITHER).new == {"health_checks": checks}
     assert as_v2(CLUSTER, {"health_checks": checks[:1]}).new == {"health_checks": checks[:1]}

@@ -87,6 +87,16 @@ def clusters(*items):
             id="an-anchor-in-brackets-is-kept",
         ),
         pytest.param(
+            ["- name: c", "  outlier_detection: &o {", "    consecutive_5xx: 3 }  # why", "  tls_context:"],
+            [
+                "- name: c",
+                "  outlier_detection: &o  # why",
+                "    consecutive_5xx: 3",
+                "    always_eject_one_host: true",
+            ],
+            id="an-anchor-of-brackets-that-become-a-block",
+        ),
+        pytest.param(
             ["- name: c", "  # gone", "  load_assignment: {}  # too", "  hosts: {pipe: {path: p}}"],
             [
                 "- name: c",

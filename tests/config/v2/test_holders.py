@@ -175,6 +175,8 @@ def test_a_missing_type_is_looked_up_by_name(as_v2, era, typed_config):
         {"name": "mine.own"},
         {"name": "envoy.filters.http.router", "config_discovery": {"config_source": {}}},
         {"name": "envoy.router", "typed_config": typed("extensions.filters.http.router.v3.Router")},
+        {"name": "envoy.router", "typed_config": "text"},
+        {"name": 5},
     ],
 )
 def test_left_alone_below_a_v3_type(as_v2, old):
@@ -273,6 +275,12 @@ def test_a_typed_per_filter_config_without_type_is_looked_up_by_name(as_v2):
             "envoy.filters.http.fault": typed("extensions.filters.http.fault.v3.HTTPFault", delay={})
         }
     }
+
+
+def test_a_typed_per_filter_config_of_an_unknown_filter_is_left_alone(as_v2):
+    old = {"typed_per_filter_config": {"mine.own": {"a": 1}}}
+
+    assert as_v2(ROUTE, old).new is old
 
 
 def test_extension_protocol_options(as_v2):

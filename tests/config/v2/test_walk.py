@@ -74,6 +74,27 @@ def test_a_typed_struct_of_v3_stays_one(as_v2):
     }
 
 
+@pytest.mark.parametrize("fields", [{}, {"type_url": 5}, {"type_url": PREFIX + TCP_V2, "value": "text"}])
+def test_a_typed_struct_that_says_nothing_passes(as_v2, fields):
+    old = {"name": "f", "typed_config": {"@type": PREFIX + "xds.type.v3.TypedStruct", **fields}}
+
+    assert as_v2(FILTER, old).new is old
+
+
+def test_a_typed_struct_of_v3_without_change_is_the_same_object(as_v2):
+    inner = {"type_url": PREFIX + TCP_V3, "value": {"cluster": "c"}}
+    old = {"name": "f", "typed_config": {"@type": PREFIX + "xds.type.v3.TypedStruct", **inner}}
+
+    assert as_v2(FILTER, old).new is old
+
+
+def test_a_map_or_word_that_is_none_passes(as_v2):
+    old = {"source_type": "odd", "filter_chain_match": 3}
+
+    assert as_v2("config.listener.v3.FilterChainMatch", old).new is old
+    assert as_v2("config.core.v3.Metadata", {"typed_filter_metadata": 3}).new == {"typed_filter_metadata": 3}
+
+
 def test_an_unknown_type_passes(as_v2):
     old = {"name": "f", "typed_config": {"@type": PREFIX + "mine.Own", "hosts": []}}
 

@@ -88,10 +88,6 @@ class TextTree:
         """The line, from 0, of an offset."""
         return bisect.bisect_right(self._starts, offset) - 1
 
-    def line_start(self, offset: int) -> int:
-        """The offset at which the line of an offset begins."""
-        return self._starts[self.line(offset)]
-
     def line_end(self, offset: int) -> int:
         """The offset of the end of the line of an offset, without its newline."""
         end = self.text.find("\n", offset)
