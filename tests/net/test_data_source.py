@@ -21,10 +21,10 @@ def test_each_kind(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("source", "text"),
     [
-        (DataSource(filename="/nonexistent"), "invalid path: /nonexistent"),
-        (DataSource(filename="/"), "unable to read file: /: Is a directory"),
-        (DataSource(environment_variable="NO_SUCH_NAME"), "environment variable doesn't exist: NO_SUCH_NAME"),
-        (DataSource(), "unexpected DataSource::specifier_case"),
+        (DataSource(filename="/nonexistent"), "Invalid path: /nonexistent"),
+        (DataSource(filename="/"), "Unable to read file: /: Is a directory"),
+        (DataSource(environment_variable="NO_SUCH_NAME"), "Environment variable doesn't exist: NO_SUCH_NAME"),
+        (DataSource(), "Unexpected DataSource::specifier_case"),
     ],
 )
 def test_faults(source, text):

@@ -13,7 +13,7 @@ from trio_envoy.errors import ConfigError
 
 
 def read(source: DataSource) -> bytes:
-    """The bytes; () where the source names none.
+    """The bytes.
 
     Raises:
         ConfigError: the file can't be read, the variable is not set, or nothing is named.
@@ -28,18 +28,18 @@ def read(source: DataSource) -> bytes:
         value = os.environb.get(source.environment_variable.encode())
         if value is None:
             raise ConfigError(
-                f"environment variable doesn't exist: {source.environment_variable}",
+                f"Environment variable doesn't exist: {source.environment_variable}",
                 at=source,
                 field="environment_variable",
             )
         return value
-    raise ConfigError("unexpected DataSource::specifier_case(): 0", at=source)
+    raise ConfigError("Unexpected DataSource::specifier_case(): 0", at=source)
 
 
 def _file(source: DataSource, filename: str) -> bytes:
     try:
         return Path(filename).read_bytes()
     except FileNotFoundError:
-        raise ConfigError(f"invalid path: {filename}", at=source, field="filename") from None
+        raise ConfigError(f"Invalid path: {filename}", at=source, field="filename") from None
     except OSError as error:
-        raise ConfigError(f"unable to read file: {filename}: {error.strerror}", at=source, field="filename") from None
+        raise ConfigError(f"Unable to read file: {filename}: {error.strerror}", at=source, field="filename") from None

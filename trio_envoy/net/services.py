@@ -14,6 +14,7 @@ from trio_envoy.util.deadlines import Timers
 from trio_envoy.util.logfile import LogFiles
 
 if TYPE_CHECKING:
+    from trio_envoy.net.certificates import CertificateFacts
     from trio_envoy.net.poller import Poller
     from trio_envoy.net.sockets import Network
 
@@ -54,6 +55,7 @@ class Services:
         node: bootstrap node.
         options: command line.
         local_address: own address as Envoy finds it (first non-loopback IPv4/IPv6), for XFF.
+        certificates: of each TLS context, for /certs and server.days_until_first_cert_expiring.
         draining: healthcheck/fail or drain_listeners was asked for: codecs close connections after responses.
     """
 
@@ -67,6 +69,7 @@ class Services:
     node: Node
     options: Options = attrs.Factory(Options)
     local_address: str = "127.0.0.1"
+    certificates: list[CertificateFacts] = attrs.Factory(list)
     health_failed: bool = False
     draining: bool = False
     next_connection_id: int = 0

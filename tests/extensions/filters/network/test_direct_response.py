@@ -22,5 +22,5 @@ async def test_it_sends_and_closes(autojump_clock, config, sent):
 
 
 def test_a_file_that_is_not_there():
-    with pytest.raises(ConfigError, match="invalid path: /nonexistent"):
+    with pytest.raises(ConfigError, match="Invalid path: /nonexistent"):
         make(Config(response=DataSource(filename="/nonexistent")), None)
