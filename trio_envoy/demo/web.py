@@ -37,6 +37,7 @@ class Application(ThreadingHTTPServer):
     """
 
     daemon_threads = True
+    request_queue_size = 128  # the standard library's 5 refuses a proxy that connects quickly
 
     def __init__(self, service: str, port: int, egress: int) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
