@@ -282,20 +282,28 @@ class TestStopping:
             await ask(listener.addresses[0])
         await stream.send_all(b"y")
         assert await stream.receive_some() == b"y"
-        assert (listener.stopped, listener.draining, listener.inbound, stopped) == (True, False, True, [1])
+        assert (listener.stopped, listener.inbound, stopped) == (True, True, [1])
+        assert not listener._drain.wanted()
 
-    async def test_drain_tells_connections_and_stops_later(self, opened):
-        listener, stream, stopped = opened
+    async def test_drain_lets_connections_end_and_stops_later(self, opened):
+        listener, _stream, stopped = opened
         listener.drain(0.05)
 
-        assert listener.draining
-        assert await stream.receive_some() == b""
+        assert listener._drain.started
         assert await ask(listener.addresses[0]) == b"hello"
         assert not stopped
         await trio.sleep(0.1)
         with pytest.raises(OSError, match="failed"):
             await ask(listener.addresses[0])
         assert stopped
+
+    async def test_drain_need_not_stop(self, opened):
+        listener, _stream, stopped = opened
+        listener.drain(0.01, stop=False)
+        await trio.sleep(0.05)
+
+        assert await ask(listener.addresses[0]) == b"hello"
+        assert (listener._drain.wanted(), stopped) == (True, [])
 
     async def test_retire_waits_for_connections_that_end(self, nursery, services):
         go = trio.Event()

@@ -133,9 +133,17 @@ class TestDrain:
 
     async def test_graceful_stops_after_the_drain_time(self, manager):
         manager.drain(graceful=True)
-        assert all(listener.draining for listener in manager.listeners)
+        assert all(listener._drain.started for listener in manager.listeners)
         assert await self.open_ones(manager) == ["in", "other"]
 
         await trio.sleep(0.1)
         assert await self.open_ones(manager) == []
         assert manager.stats.listener_stopped == 2
+
+    async def test_skip_exit_never_stops(self, manager):
+        manager.drain(graceful=True, skip_exit=True)
+        await trio.sleep(0.1)
+
+        assert all(listener._drain.started for listener in manager.listeners)
+        assert await self.open_ones(manager) == ["in", "other"]
+        assert manager.stats.listener_stopped == 0

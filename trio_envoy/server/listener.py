@@ -24,6 +24,7 @@ from trio_envoy.net.socket_channel import SocketChannel
 from trio_envoy.net.sockets import BACKLOG, BindError, set_keepalive
 from trio_envoy.net.stream_info import ConnectionInfo
 from trio_envoy.server.connections import ConnectionHandler, ListenerStats
+from trio_envoy.server.drain import DrainDecision
 from trio_envoy.upstream.manager import ClusterManager
 from trio_envoy.util.log import logger
 
@@ -43,7 +44,6 @@ class Listener:
         config: as it was loaded.
         name: of the configuration, or a random UUID.
         addresses: as configured until bind(), as bound afterwards.
-        draining: connections are to end after what they are doing.
         stopped: takes no more connections.
     """
 
@@ -70,6 +70,7 @@ class Listener:
         self.stopped = False
         self._services = services
         self._on_stop = on_stop
+        self._drain = DrainDecision(config.drain_type, services)
         limit = config.per_connection_buffer_limit_bytes
         self._handler = ConnectionHandler(
             config,
@@ -89,7 +90,7 @@ class Listener:
         self._accepting: trio.CancelScope | None = None
         self._serving: trio.CancelScope | None = None
         self._drain_time = 0.0
-        self._asked_to_drain = trio.Event()
+        self._asked_to_stop = trio.Event()
         self._ended = trio.Event()
 
     @property
@@ -183,17 +184,21 @@ class Listener:
         self.close()
         self._on_stop()
 
-    def drain(self, seconds: float) -> None:
-        """Tell connections to end after what they are doing; take new ones for `seconds` more, then stop()."""
-        self.draining = True
-        self._drain_time = seconds
-        self._drain_began = trio.current_time()
-        self._asked_to_drain.set()
-        self._handler.drain()
+    def drain(self, seconds: float, *, stop: bool = True) -> None:
+        """Let connections end with their next response; new ones are still taken.
+
+        Args:
+            seconds: of the drain.
+            stop: take no more when they have passed.
+        """
+        self._drain.start(seconds)
+        if stop:
+            self._drain_time = seconds
+            self._asked_to_stop.set()
 
     async def retire(self, seconds: float) -> None:
         """The listener goes: stop, tell connections to end, and cut those that are left after `seconds`."""
-        self.draining = True
+        self._drain.start(seconds)
         self.stop()
         self._handler.drain()
         with trio.move_on_after(seconds):
@@ -202,7 +207,7 @@ class Listener:
             self._serving.cancel()
 
     async def _stop_when_drained(self) -> None:
-        await self._asked_to_drain.wait()
+        await self._asked_to_stop.wait()
         await trio.sleep(self._drain_time)
         self.stop()
 

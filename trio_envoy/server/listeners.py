@@ -141,7 +141,7 @@ class ListenerManager:
             if skip_exit:
                 listener.drain(inf)
             elif graceful:
-                listener.drain(self._drain_time)
+                listener.drain(self._drain_time, stop=not skip_exit)
             else:
                 listener.stop()
 
