@@ -1,4 +1,4 @@
-"""What StrictDns and LogicalDns share; each has its tests with its cluster type (tests/extensions/clusters)."""
+"""Parts of DnsHosts; what it does is tested with each cluster type (tests/extensions/clusters)."""
 
 import pytest
 
@@ -10,12 +10,13 @@ from trio_envoy.errors import ConfigError
 from trio_envoy.net.dns import Resolution
 from trio_envoy.upstream.host import NO_LOCALITY
 from trio_envoy.upstream.resolved import _Target, named_address
-from trio_envoy.upstream.resolving import DnsSettings
+from trio_envoy.upstream.resolving import DnsSettings, Follower
 
 
 def target(lb):
     context = LiveCluster(config_of(), make_services()).cluster.context
-    return _Target(lb, NO_LOCALITY, DnsSettings(DnsLookupFamily.AUTO), context)
+    follower = Follower("api", DnsSettings(DnsLookupFamily.AUTO), context, or_nothing=True)
+    return _Target(lb, NO_LOCALITY, follower, context)
 
 
 def test_named_address():
@@ -37,10 +38,9 @@ def test_a_host_goes_by_its_own_name_or_the_one_that_was_asked_for():
     assert target(endpoint("api:80", hostname="own")).make_host(address("10.0.0.1:80")).hostname == "own"
 
 
-def test_a_host_that_moves_is_checked_where_it_went():
-    moving = target(endpoint("api:80", health_check_config=HealthCheckConfig(port_value=9)))
-    host = moving.make_host(address("10.0.0.1:80"))
+def test_a_host_is_checked_where_its_endpoint_says():
+    host = target(endpoint("api:80", health_check_config=HealthCheckConfig(port_value=9))).make_host(
+        address("10.0.0.1:80")
+    )
 
-    moving.move_host(host, address("10.0.0.2:80"))
-
-    assert (host.address, host.health_check_address) == (address("10.0.0.2:80"), address("10.0.0.2:9"))
+    assert host.health_check_address == address("10.0.0.1:9")

@@ -19,7 +19,7 @@ _MAX: Final = 1024  # default of max_connections, max_pending_requests and max_r
 _MAX_RETRIES: Final = 3
 _BUDGET_PERCENT: Final = 20.0
 _BUDGET_MIN: Final = 3
-_POOLS_LEFT: Final = 2**64 - 1  # max_connection_pools has no limit here, and Envoy's default
+_MAX_POOLS: Final = 2**64 - 1  # max_connection_pools has no limit here; the gauge still counts, as Envoy's does
 _PRIORITIES: Final = (
     (RoutingPriority.DEFAULT, "default", DefaultBreakerStats),
     (RoutingPriority.HIGH, "high", HighBreakerStats),
@@ -105,7 +105,7 @@ class Breakers:
         seen: the runtime snapshot that the limits come from.
     """
 
-    __slots__ = ("_config", "_keys", "connections", "pending", "requests", "retries", "seen")
+    __slots__ = ("_config", "_keys", "_pools", "_tracked", "connections", "pending", "requests", "retries", "seen")
 
     def __init__(self, config: CircuitBreakersThresholds, stats: StatsBlock, keys: str) -> None:
         """Make them free.
@@ -126,6 +126,14 @@ class Breakers:
             else BudgetedRetries(config.retry_budget, self, stats)
         )
         self.seen: Snapshot | None = None
+        self._pools = 0
+        self._tracked: RemainingStats | None = None
+
+    def count_pools(self, change: int) -> None:
+        """So many pools more, or fewer."""
+        self._pools += change
+        if self._tracked is not None:
+            self._tracked.remaining_cx_pools = _MAX_POOLS - self._pools
 
     def follow(self, snapshot: Snapshot) -> None:
         """Take the limits that hold under this snapshot of the runtime."""
@@ -145,7 +153,8 @@ class Breakers:
 
     def track(self, stats: RemainingStats) -> None:
         """Publish what is left, now and on every change."""
-        stats.remaining_cx_pools = _POOLS_LEFT
+        self._tracked = stats
+        self.count_pools(0)
         for resource in (self.connections, self.pending, self.requests, self.retries):
             resource.tracked = stats
             resource.publish()

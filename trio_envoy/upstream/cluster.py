@@ -77,6 +77,9 @@ class Cluster:
         self._zone = services.options.service_zone
         self._discovery = make_discovery(self.context)
         self._health = make_health_checking(self.context, self._health_changed)
+        self._retains = (
+            self._health is not None and self._discovery.retains and not config.ignore_health_on_host_removal
+        )
         self.looping = self._discovery.looping or self._health is not None
         if not self._discovery.looping:
             self.update(self._discovery.hosts)
@@ -181,7 +184,7 @@ class Cluster:
         wanted = dict.fromkeys(hosts)
         for host in wanted:
             host.flags &= ~_REMOVED
-        if self._health is not None and not self.config.ignore_health_on_host_removal:
+        if self._retains:
             for host in before:
                 if host not in wanted and not host.flags & _FAILED:
                     host.flags |= _REMOVED
@@ -198,7 +201,7 @@ class Cluster:
         if gone or len(before) != len(hosts):
             self.stats.membership_change += 1
         for host in gone:
-            self._pools.drain(host)
+            self._pools.give_up(host)
         self._rebuild()
 
     def _health_changed(self, failed: Host | None) -> None:
@@ -241,5 +244,5 @@ class Cluster:
     def close(self) -> None:
         """Close idle connections, the others when they are done, and give up the stats."""
         for host in self.hosts.hosts:
-            self._pools.drain(host)
+            self._pools.give_up(host)
         self.scope.close()

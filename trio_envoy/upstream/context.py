@@ -60,10 +60,12 @@ class Discovery(Protocol):
     Attributes:
         hosts: what is known at load.
         looping: run() is needed; a cluster without it (and without health checks) has no task.
+        retains: hosts that are gone stay while they pass their health checks.
     """
 
     hosts: Sequence[Host]
     looping: bool
+    retains: bool
 
     async def run(self, update: Update, *, task_status: trio.TaskStatus[None]) -> None:
         """Keep the hosts up to date until cancelled; started() after the first answer, good or bad."""

@@ -69,7 +69,7 @@ def endpoint_of(lb: LbEndpoint) -> Endpoint:
 
 
 def make_host(lb: LbEndpoint, locality: Locality, address: Address, hostname: str, context: ClusterContext) -> Host:
-    """A host for an endpoint.
+    """A host for an endpoint; default.total_match_count is the caller's.
 
     Args:
         lb: what the configuration says of it.
@@ -89,7 +89,6 @@ def make_host(lb: LbEndpoint, locality: Locality, address: Address, hostname: st
         host.health_check_host = config.hostname
         host.checked = not config.disable_active_health_check
         host.health_check_address = check_address(config, address)
-    context.stats.default_total_match_count += 1
     return host
 
 

@@ -37,7 +37,9 @@ class HealthFlag(enum.IntFlag):
 
 _UNHEALTHY: Final = int(HealthFlag.FAILED_ACTIVE_HC | HealthFlag.FAILED_EDS_HEALTH | HealthFlag.EDS_STATUS_DRAINING)
 _DEGRADED: Final = int(HealthFlag.DEGRADED_ACTIVE_HC | HealthFlag.DEGRADED_EDS_HEALTH)
-_EXCLUDED: Final = int(HealthFlag.EXCLUDED_VIA_IMMEDIATE_HC_FAIL | HealthFlag.PENDING_ACTIVE_HC)
+_EXCLUDED: Final = int(
+    HealthFlag.EXCLUDED_VIA_IMMEDIATE_HC_FAIL | HealthFlag.PENDING_ACTIVE_HC | HealthFlag.EDS_STATUS_DRAINING
+)
 _CONFIGURED: Final = {
     HealthStatus.UNHEALTHY: HealthFlag.FAILED_EDS_HEALTH,
     HealthStatus.TIMEOUT: HealthFlag.FAILED_EDS_HEALTH,
@@ -103,7 +105,7 @@ class Host:
         self.health_check_address = address
         self.health_check_host = ""
         self.checked = True
-        self.pools: dict[object, Pool] = {}
+        self.pools: dict[int | tuple[int, str], Pool] = {}
         self.cx_active = 0
         self.cx_connect_fail = 0
         self.cx_total = 0

@@ -1,7 +1,8 @@
-"""Hosts out of DNS answers: every address a host (strict), or one logical host that moves.
+"""Hosts out of DNS answers: every address a host (STRICT_DNS), or only the first one (LOGICAL_DNS).
 
-Used by the cluster types STRICT_DNS and LOGICAL_DNS and by envoy.clusters.dns. Source: Envoy,
-extensions/clusters/{strict_dns,logical_dns} and upstream/upstream_impl.cc (updateDynamicHostList).
+Used by those cluster types and by envoy.cluster.dns. Source: Envoy, extensions/clusters/dns and upstream/
+upstream_impl.cc (updateDynamicHostList); what counts and what LOGICAL_DNS does about a new address is measured: since
+DNS clusters have one implementation, it is a new host, and connections to the old one are not used again.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from trio_envoy.errors import ConfigError
 from trio_envoy.net.address import Address, IpAddress
 from trio_envoy.net.dns import Resolution
 from trio_envoy.upstream.context import ClusterContext, Update
-from trio_envoy.upstream.discovery import check_address, endpoint_of, endpoints, make_host
+from trio_envoy.upstream.discovery import endpoint_of, endpoints, make_host
 from trio_envoy.upstream.host import Host
 from trio_envoy.upstream.resolving import DnsSettings, Follower
 
@@ -28,36 +29,28 @@ class _Target:
 
     Attributes:
         follower: asks for the name.
-        port: of all its hosts.
         hosts: by address, in the order of the last answer.
         retained: by address: hosts of earlier answers that may still be in the cluster.
     """
 
-    def __init__(self, lb: LbEndpoint, locality: Locality, settings: DnsSettings, context: ClusterContext) -> None:
-        endpoint = endpoint_of(lb)
-        socket = named_address(lb)
-        self.follower = Follower(socket.address, settings, context)
-        self.port = socket.port_value or 0
+    def __init__(self, lb: LbEndpoint, locality: Locality, follower: Follower, context: ClusterContext) -> None:
+        self.follower = follower
         self.hosts: dict[Address, Host] = {}
         self.retained: dict[Address, Host] = {}
+        socket = named_address(lb)
+        self._port = socket.port_value or 0
         self._lb = lb
         self._locality = locality
-        self._hostname = endpoint.hostname or socket.address
+        self._hostname = endpoint_of(lb).hostname or socket.address
         self._context = context
 
     def addresses(self, resolution: Resolution) -> tuple[IpAddress, ...]:
         """The addresses of an answer, each once."""
-        return tuple(dict.fromkeys(IpAddress(ip, self.port) for ip in resolution.addresses))
+        return tuple(dict.fromkeys(IpAddress(ip, self._port) for ip in resolution.addresses))
 
     def make_host(self, address: IpAddress) -> Host:
         """A new host."""
         return make_host(self._lb, self._locality, address, self._hostname, self._context)
-
-    def move_host(self, host: Host, address: IpAddress) -> None:
-        """Connections that are made from now on go to another address."""
-        host.address = address
-        config = self._lb.endpoint.health_check_config if self._lb.endpoint is not None else None
-        host.health_check_address = check_address(config, address)
 
 
 def named_address(lb: LbEndpoint) -> SocketAddress:
@@ -73,8 +66,8 @@ def named_address(lb: LbEndpoint) -> SocketAddress:
     return endpoint.address.socket_address
 
 
-class StrictDns:
-    """Every address is a host; upstream.context.Discovery.
+class DnsHosts:
+    """The hosts that names stand for; upstream.context.Discovery.
 
     Raises:
         ConfigError: an endpoint without a name.
@@ -83,9 +76,26 @@ class StrictDns:
     looping = True
     hosts = ()
 
-    def __init__(self, config: Cluster, settings: DnsSettings, context: ClusterContext) -> None:
+    def __init__(self, config: Cluster, settings: DnsSettings, context: ClusterContext, *, single: bool) -> None:
+        """Set up.
+
+        Args:
+            config: of the cluster; where the names are.
+            settings: how to ask.
+            context: of the cluster.
+            single: one name, and only its first address; no answer is then as good as a failure.
+        """
+        if single:
+            _check_single(config)
+        self.retains = not single
+        self._single = single
         self._stats = context.stats
-        self._targets = [_Target(lb, locality, settings, context) for lb, locality in endpoints(config.load_assignment)]
+        self._targets = [
+            _Target(
+                lb, locality, Follower(named_address(lb).address, settings, context, or_nothing=not single), context
+            )
+            for lb, locality in endpoints(config.load_assignment)
+        ]
 
     async def run(self, update: Update, *, task_status: trio.TaskStatus[None]) -> None:
         """Follow all names until cancelled; started() after the first answer to any of them, as in Envoy."""
@@ -100,6 +110,9 @@ class StrictDns:
 
     def _found(self, target: _Target, update: Update, resolution: Resolution) -> None:
         addresses = target.addresses(resolution)
+        if self._single:
+            addresses = addresses[:1]
+        self._stats.default_total_match_count += len(addresses)
         if set(addresses) == set(target.hosts):
             self._stats.update_no_rebuild += 1
             return
@@ -107,45 +120,15 @@ class StrictDns:
         target.hosts = {address: known.get(address) or target.make_host(address) for address in addresses}
         kept = set(update([host for each in self._targets for host in each.hosts.values()]))
         target.retained = {address: host for address, host in known.items() if host in kept}
-        self._stats.max_host_weight = max((host.weight for host in kept), default=0)
+        if not self._single:
+            self._stats.max_host_weight = max((host.weight for host in kept), default=0)
 
 
-class LogicalDns:
-    """One host whatever the number of addresses: connections go to the first one; upstream.context.Discovery.
-
-    Raises:
-        ConfigError: not exactly one endpoint.
-    """
-
-    looping = True
-    hosts = ()
-
-    def __init__(self, config: Cluster, settings: DnsSettings, context: ClusterContext) -> None:
-        groups = config.load_assignment.endpoints if config.load_assignment is not None else ()
-        if not groups:
-            raise ConfigError("LOGICAL_DNS clusters must have a single host", at=config)
-        if len(groups) != 1 or len(groups[0].lb_endpoints) != 1:
-            raise ConfigError(
-                "LOGICAL_DNS clusters must have a single locality_lb_endpoint and a single lb_endpoint", at=config
-            )
-        ((lb, locality),) = endpoints(config.load_assignment)
-        self._target = _Target(lb, locality, settings, context)
-        self._host: Host | None = None
-
-    async def run(self, update: Update, *, task_status: trio.TaskStatus[None]) -> None:
-        """Follow the name until cancelled; started() after the first answer or failure."""
-        answered = trio.Event()
-        async with trio.open_nursery() as tasks:
-            tasks.start_soon(self._target.follower.run, partial(self._found, update), answered.set)
-            await answered.wait()
-            task_status.started()
-
-    def _found(self, update: Update, resolution: Resolution) -> None:
-        addresses = self._target.addresses(resolution)
-        if not addresses:
-            return
-        if self._host is None:
-            self._host = self._target.make_host(addresses[0])
-            update((self._host,))
-        elif self._host.address != addresses[0]:
-            self._target.move_host(self._host, addresses[0])
+def _check_single(config: Cluster) -> None:
+    groups = config.load_assignment.endpoints if config.load_assignment is not None else ()
+    if not groups:
+        raise ConfigError("LOGICAL_DNS clusters must have a single host", at=config)
+    if len(groups) != 1 or len(groups[0].lb_endpoints) != 1:
+        raise ConfigError(
+            "LOGICAL_DNS clusters must have a single locality_lb_endpoint and a single lb_endpoint", at=config
+        )

@@ -107,10 +107,12 @@ class Follower:
         name: a hostname, or an IP address, which is its own answer.
         settings: how.
         context: of the cluster; update_attempt, update_success and update_failure are counted here.
+        or_nothing: an empty answer is one; else it is a failure.
     """
 
-    def __init__(self, name: str, settings: DnsSettings, context: ClusterContext) -> None:
+    def __init__(self, name: str, settings: DnsSettings, context: ClusterContext, *, or_nothing: bool) -> None:
         self._name = name
+        self._or_nothing = or_nothing
         self._settings = settings
         self._context = context
         self._backoff = (
@@ -140,6 +142,8 @@ class Follower:
         stats.update_attempt += 1
         try:
             resolution = await services.network.resolve(self._name, settings.family, resolver=settings.resolver)
+            if not resolution.addresses and not self._or_nothing:
+                raise DnsFailure("no address")
         except DnsFailure:
             stats.update_failure += 1
             return settings.refresh_rate if self._backoff is None else self._backoff.next()

@@ -50,6 +50,7 @@ async def test_the_same_addresses_in_another_order_change_nothing(services, auto
 
         assert cluster.hosts is before
         assert counted(services)["update_no_rebuild"] == 1
+        assert counted(services)["default.total_match_count"] == 4  # one an address and answer, measured
 
 
 async def test_a_failure_keeps_the_hosts_and_an_empty_answer_does_not(services, autojump_clock):
@@ -64,6 +65,7 @@ async def test_a_failure_keeps_the_hosts_and_an_empty_answer_does_not(services, 
         network.names["api"] = []
         await trio.sleep(5)
         assert addresses(cluster) == []
+        assert counted(services)["update_success"] == 2
 
 
 async def test_several_names_make_one_list(services, autojump_clock):

@@ -129,6 +129,28 @@ async def test_a_connection_that_its_peer_closed_is_not_used(services, autojump_
         assert connections(cluster) == 1
 
 
+async def test_a_connection_on_which_something_came_unasked_is_not_used(services, autojump_clock):
+    async with live(services) as cluster:
+        first = await open_stream(cluster)
+        first.release()
+        services.network.far().send(b"HTTP/1.1 200 OK\r\n\r\n")
+
+        assert await open_stream(cluster) is not first
+
+        # measured on 1.40
+        assert counted(services)["upstream_cx_protocol_error"] == 1
+        assert counted(services)["upstream_cx_destroy_local"] == 1
+
+
+async def test_a_connection_that_only_seemed_readable_is_used(services, autojump_clock, monkeypatch):
+    async with live(services) as cluster:
+        first = await open_stream(cluster)
+        first.release()
+        monkeypatch.setattr(first.channel, "readable", lambda: True)  # a TLS session ticket
+
+        assert await open_stream(cluster) is first
+
+
 async def test_an_idle_connection_that_its_peer_closes_goes_at_once(services, autojump_clock):
     async with live(services) as cluster:
         (await open_stream(cluster)).release()

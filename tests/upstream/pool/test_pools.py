@@ -1,7 +1,7 @@
 import pytest
 
 from tests.upstream.fakes import LiveCluster, config_of
-from trio_envoy.config.cluster import ClusterProtocolSelection
+from trio_envoy.config.cluster import CircuitBreakers, CircuitBreakersThresholds, ClusterProtocolSelection
 from trio_envoy.config.protocol import Http2ProtocolOptions, UpstreamHttpProtocolOptions
 from trio_envoy.http.headers import Headers
 from trio_envoy.http.message import Request
@@ -99,15 +99,34 @@ def test_without_port(authority, host):
     assert without_port(authority) == host
 
 
-def test_pools_of_a_cluster_count_together(services):
-    pools, host = pools_of(services)
+async def test_codec_stats_appear_with_the_first_connection_and_are_the_clusters(services, autojump_clock):
+    async with LiveCluster(config_of("10.0.0.1:80"), services) as cluster:
+        assert not [name for name, *_ in services.stats if ".http1." in name]
 
-    pools.find(host, LbContext(), "HTTP/1.1")
-    pools.find(host, LbContext(priority=HIGH), "HTTP/1.1")
+        await cluster.open(LbContext())
+        await cluster.open(LbContext(priority=HIGH))
 
-    assert [name for name, *_ in services.stats if ".http1." in name] == [
-        "cluster.c.http1.dropped_headers_with_underscores",
-        "cluster.c.http1.metadata_not_supported_error",
-        "cluster.c.http1.requests_rejected_with_underscores_in_headers",
-        "cluster.c.http1.response_flood",
-    ]
+        assert [name for name, *_ in services.stats if ".http1." in name] == [
+            "cluster.c.http1.dropped_headers_with_underscores",
+            "cluster.c.http1.metadata_not_supported_error",
+            "cluster.c.http1.requests_rejected_with_underscores_in_headers",
+            "cluster.c.http1.response_flood",
+        ]
+
+
+def test_pools_are_counted(services):
+    thresholds = (CircuitBreakersThresholds(track_remaining=True),)
+    cluster = LiveCluster(
+        config_of("10.0.0.1:80", circuit_breakers=CircuitBreakers(thresholds=thresholds)), services
+    ).cluster
+    host = cluster.hosts.hosts[0]
+
+    def left():
+        return services.stats.value("cluster.c.circuit_breakers.default.remaining_cx_pools")
+
+    cluster._pools.find(host, LbContext(), "HTTP/1.1")
+    cluster._pools.find(host, LbContext(priority=HIGH), "HTTP/1.1")
+    assert left() == 2**64 - 2
+    cluster._pools.give_up(host)
+    assert left() == 2**64 - 1
+    assert host.pools == {}

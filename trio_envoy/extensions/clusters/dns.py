@@ -13,7 +13,7 @@ import attrs
 from trio_envoy.config.cluster import DnsLookupFamily as ClusterFamily
 from trio_envoy.registry import Category, message_class, register
 from trio_envoy.upstream.context import ClusterContext
-from trio_envoy.upstream.resolved import LogicalDns, StrictDns
+from trio_envoy.upstream.resolved import DnsHosts
 from trio_envoy.upstream.resolving import DEFAULT_REFRESH_RATE, DnsSettings, failure_bounds
 
 
@@ -75,7 +75,7 @@ class DnsCluster:
 
 
 @register(Category.CLUSTER, "envoy.cluster.dns", config=DnsCluster)
-def make(config: DnsCluster, context: ClusterContext) -> StrictDns | LogicalDns:
+def make(config: DnsCluster, context: ClusterContext) -> DnsHosts:
     """The discovery of a cluster."""
     family = config.dns_lookup_family
     settings = DnsSettings(
@@ -85,5 +85,4 @@ def make(config: DnsCluster, context: ClusterContext) -> StrictDns | LogicalDns:
         config.respect_dns_ttl,
         config.dns_jitter or 0.0,
     )
-    kind = LogicalDns if config.all_addresses_in_single_endpoint else StrictDns
-    return kind(context.config, settings, context)
+    return DnsHosts(context.config, settings, context, single=config.all_addresses_in_single_endpoint)

@@ -28,6 +28,7 @@ class StaticDiscovery:
     """
 
     looping = False
+    retains = False
 
     def __init__(self, config: Cluster, context: ClusterContext) -> None:
         hosts = []
@@ -35,6 +36,7 @@ class StaticDiscovery:
             endpoint, address = _resolved(lb)
             hosts.append(make_host(lb, locality, address, endpoint.hostname, context))
         self.hosts = tuple(hosts)
+        context.stats.default_total_match_count += len(hosts)
 
     async def run(self, update: Update, *, task_status: trio.TaskStatus[None]) -> None:
         """Nothing to do."""

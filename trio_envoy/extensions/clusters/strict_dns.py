@@ -8,11 +8,11 @@ from __future__ import annotations
 from trio_envoy.config.cluster import Cluster
 from trio_envoy.registry import Category, register
 from trio_envoy.upstream.context import ClusterContext
-from trio_envoy.upstream.resolved import StrictDns
+from trio_envoy.upstream.resolved import DnsHosts
 from trio_envoy.upstream.resolving import DnsSettings
 
 
 @register(Category.CLUSTER, "envoy.cluster.strict_dns")
-def make(config: Cluster, context: ClusterContext) -> StrictDns:
+def make(config: Cluster, context: ClusterContext) -> DnsHosts:
     """The discovery of a cluster."""
-    return StrictDns(config, DnsSettings.of_cluster(config, context), context)
+    return DnsHosts(config, DnsSettings.of_cluster(config, context), context, single=False)

@@ -20,6 +20,8 @@ from trio_envoy.config.types import CodecClientType, Int64Range
 from trio_envoy.errors import ConfigError
 from trio_envoy.formatter.compile import compile_text
 from trio_envoy.formatter.context import Logged
+from trio_envoy.http.h1.options import Http1Stats
+from trio_envoy.http.h2.options import Http2Stats
 from trio_envoy.http.headers import Headers
 from trio_envoy.http.message import Request
 from trio_envoy.matching.strings import BytesTest, string_test
@@ -237,6 +239,14 @@ def _statuses(ranges: Sequence[Int64Range], kind: str) -> tuple[range, ...]:
     return tuple(range(each.start, each.end) for each in ranges)
 
 
+def _declare_codec_stats(context: ClusterContext, *, http2: bool) -> None:
+    """The stats of a codec appear with its first connection, in Envoy also with that of a health check."""
+    if http2:
+        context.scope.scope("http2.").block(Http2Stats)
+    else:
+        context.scope.scope("http1.").block(Http1Stats)
+
+
 @register(Category.HEALTH_CHECKER, "envoy.health_checkers.http")
 def make(config: HttpHealthCheck, context: ClusterContext) -> HttpChecker:
     """The checker of a cluster."""
@@ -251,9 +261,11 @@ def make(config: HttpHealthCheck, context: ClusterContext) -> HttpChecker:
             field="send",
         )
     matcher = config.service_name_matcher
+    http2 = config.codec_client_type is CodecClientType.HTTP2
+    _declare_codec_stats(context, http2=http2)
     return HttpChecker(
         context=context,
-        http2=config.codec_client_type is CodecClientType.HTTP2,
+        http2=http2,
         method=method.value.encode(),
         path=config.path.encode(),
         host=(config.host or context.config.name).encode(),

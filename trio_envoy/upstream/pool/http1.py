@@ -7,6 +7,7 @@ to become free. Idle connections have no task: the poller tells when a peer clos
 from __future__ import annotations
 
 from collections import deque
+from functools import cached_property, partial
 from math import inf
 from typing import Final
 
@@ -17,7 +18,9 @@ from trio_envoy.http.codec import ClientStream
 from trio_envoy.http.h1.client import Http1ClientConnection
 from trio_envoy.http.h1.options import Http1Options, Http1Stats
 from trio_envoy.net.channel import Channel
+from trio_envoy.stats.store import Scope
 from trio_envoy.upstream.host import Host
+from trio_envoy.upstream.options import ClusterOptions
 from trio_envoy.upstream.pool.base import Pool, PoolContext, Waiter
 
 ALPN: Final = ("http/1.1",)
@@ -74,6 +77,23 @@ class Link:
         self._pool.bury(self)
 
 
+class Codec:
+    """What the connections of a cluster have in common.
+
+    Attributes:
+        options: how to speak.
+    """
+
+    def __init__(self, options: ClusterOptions, scope: Scope) -> None:
+        self.options = Http1Options.of_upstream(options.http1, options.common)
+        self._scope = scope
+
+    @cached_property
+    def stats(self) -> Http1Stats:
+        """`cluster.<name>.http1.`; there from the first connection on, as in Envoy."""
+        return self._scope.scope("http1.").block(Http1Stats)
+
+
 class Http1Pool(Pool):
     """HTTP/1 connections to one host.
 
@@ -82,16 +102,13 @@ class Http1Pool(Pool):
         generation: counts drains; a connection of an earlier one is not used again.
     """
 
-    def __init__(
-        self, codec_options: Http1Options, codec_stats: Http1Stats, host: Host, context: PoolContext, server_name: str
-    ) -> None:
+    def __init__(self, codec: Codec, host: Host, context: PoolContext, server_name: str) -> None:
         super().__init__(host, context, server_name)
         self.keeper = context.keeper
         self.generation = 0
         self._idle: deque[Link] = deque()  # the one that has rested longest is the first
         options = context.options
-        self._codec_options = codec_options
-        self._codec_stats = codec_stats
+        self._codec = codec
         self._idle_timeout = options.idle_timeout
         self._max_duration = options.max_connection_duration
         self._max_requests = options.max_requests_per_connection
@@ -101,15 +118,27 @@ class Http1Pool(Pool):
         idle = self._idle
         while idle:
             link = idle[-1]
-            if link.channel.readable():  # closed by its peer; nothing else comes without a request
-                idle.pop()
-                self._destroy(link, remote=True)
+            if link.channel.readable() and self._dead(link):
                 continue
             self._admit()
             idle.pop()
             link.channel.on_gone = None
             return self._begin(link)
         return None
+
+    def _dead(self, link: Link) -> bool:
+        """An idle connection can be read: take it out if its peer has closed it, or says something unasked."""
+        try:
+            received = link.channel.recv_into(self._context.services.poller.view)
+        except OSError:
+            received = 0
+        if received is None:  # TLS had something to say to itself
+            return False
+        self._idle.remove(link)
+        if received:
+            self._context.stats.upstream_cx_protocol_error += 1
+        self._destroy(link, remote=not received)
+        return True
 
     def _begin(self, link: Link) -> ClientStream:
         link.served += 1
@@ -142,7 +171,7 @@ class Http1Pool(Pool):
         channel = await self._dial(ALPN)
         link = Link(self, channel, born)
         link.connection = Http1ClientConnection(
-            channel, self._codec_options, self._codec_stats, self._context.services.poller.view, link
+            channel, self._codec.options, self._codec.stats, self._context.services.poller.view, link
         )
         return link
 
@@ -237,3 +266,8 @@ class Http1Pool(Pool):
     def _closed(self, link: Link, *, remote: bool, active: bool) -> None:
         self._context.stats.upstream_rq_per_cx.record(link.served)
         self._ended(link.born, remote=remote, active=active)
+
+
+def pool_maker(options: ClusterOptions, scope: Scope) -> partial[Http1Pool]:
+    """What makes the pools of a cluster."""
+    return partial(Http1Pool, Codec(options, scope))

@@ -7,7 +7,7 @@ Source: Envoy, http/http2/conn_pool.cc and conn_pool/conn_pool_base.cc.
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cached_property, partial
 from math import inf
 from typing import Final
 
@@ -72,13 +72,17 @@ class Codec:
 
     Attributes:
         options: how to speak.
-        stats: `cluster.<name>.http2.`
     """
 
-    def __init__(self, options: Http2Options, stats: Http2Stats) -> None:
-        self.options = options
-        self.stats = stats
+    def __init__(self, options: ClusterOptions, scope: Scope) -> None:
+        self.options = Http2Options.of_upstream(options.http2, options.common)
+        self._scope = scope
         self._seen = (0, 0)
+
+    @cached_property
+    def stats(self) -> Http2Stats:
+        """`cluster.<name>.http2.`; there from the first connection on, as in Envoy."""
+        return self._scope.scope("http2.").block(Http2Stats)
 
     def count_resets(self, cluster: ClusterStats) -> None:
         """The codec counts resets of streams; what is new since the last look counts as requests, too."""
@@ -250,5 +254,4 @@ class Http2Pool(Pool):
 
 def pool_maker(options: ClusterOptions, scope: Scope) -> partial[Http2Pool]:
     """What makes the pools of a cluster."""
-    codec = Codec(Http2Options.of_upstream(options.http2, options.common), scope.scope("http2.").block(Http2Stats))
-    return partial(Http2Pool, codec)
+    return partial(Http2Pool, Codec(options, scope))

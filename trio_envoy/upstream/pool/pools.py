@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Final
 
-from trio_envoy.http.h1.options import Http1Options, Http1Stats
 from trio_envoy.net.address import parse_ip
 from trio_envoy.upstream.breakers import Breakers
 from trio_envoy.upstream.context import ClusterContext, LbContext
 from trio_envoy.upstream.host import Host
 from trio_envoy.upstream.options import ClusterOptions, Version
+from trio_envoy.upstream.pool import http1
 from trio_envoy.upstream.pool.base import Pool, PoolContext
-from trio_envoy.upstream.pool.http1 import Http1Pool
 from trio_envoy.upstream.pool.keeper import Keeper
 
 _HTTP2: Final = 2  # added to the priority: the key of a pool that speaks HTTP/2
@@ -91,29 +89,33 @@ class Pools:
         context = self._contexts[key & ~_HTTP2]
         make = self._http2() if key & _HTTP2 else self._http1()
         pool = host.pools[key if name is None else (key, name)] = make(host, context, name or "")
+        context.breakers.count_pools(1)
         return pool
 
     def _http1(self) -> MakePool:
         if self._make_http1 is None:
-            options, scope = self._options, self._scope
-            self._make_http1 = partial(
-                Http1Pool,
-                Http1Options.of_upstream(options.http1, options.common),
-                scope.scope("http1.").block(Http1Stats),
-            )
+            self._make_http1 = http1.pool_maker(self._options, self._scope)
         return self._make_http1
 
     def _http2(self) -> MakePool:
         if self._make_http2 is None:
-            from trio_envoy.upstream.pool.http2 import pool_maker  # its codec takes long to load
+            from trio_envoy.upstream.pool import http2  # its codec takes long to load
 
-            self._make_http2 = pool_maker(self._options, self._scope)
+            self._make_http2 = http2.pool_maker(self._options, self._scope)
         return self._make_http2
 
     def drain(self, host: Host) -> None:
         """Use none of the host's connections again."""
         for pool in host.pools.values():
             pool.drain()
+
+    def give_up(self, host: Host) -> None:
+        """The host has left the cluster."""
+        self.drain(host)
+        for key in host.pools:
+            number = key if isinstance(key, int) else key[0]
+            self._contexts[number & ~_HTTP2].breakers.count_pools(-1)
+        host.pools = {}
 
 
 def without_port(authority: bytes) -> bytes:
