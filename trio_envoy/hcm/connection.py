@@ -242,10 +242,7 @@ class HcmConnection:
         self._finish(stream)
 
     def _finish(self, stream: HttpStream) -> None:
-        guard = stream.guard
-        guard.disarm(Cause.STREAM_IDLE)
-        guard.disarm(Cause.REQUEST)
-        guard.disarm(Cause.MAX_STREAM_DURATION)
+        stream.guard.disarm_exchange()
         del self._streams[stream.codec]
         complete(self._manager, stream)
 

@@ -87,6 +87,10 @@ class HttpFilterChain:
 
     async def run(self, stream: HttpStream) -> Response:
         """Decoders in order, terminal, encoders in reverse; gives the response to write."""
+        if not self._slots:
+            answer = await self._terminal(stream)
+            response = stream.response = self._local(stream, answer) if isinstance(answer, LocalReply) else answer
+            return response
         return await self.encode(stream, await self._decode(stream, -1))
 
     async def encode(self, stream: HttpStream, answer: Response | LocalReply) -> Response:

@@ -187,7 +187,7 @@ def _words(words: Iterable[str], known: dict[str, RetryOn]) -> RetryOn:
     return on
 
 
-_CONTROLS: Final = (  # fields of a request that change its policy
+CONTROLS: Final = (  # fields of a request that change its policy
     b"x-envoy-retry-on",
     b"x-envoy-retry-grpc-on",
     b"x-envoy-max-retries",
@@ -205,10 +205,10 @@ def for_request(policy: RetryPolicy | None, request: Request) -> RetryPolicy | N
     no timeout for a try. With x-envoy-upstream-rq-per-try-timeout-ms alone there are no retries, but a timeout.
     """
     headers = request.headers
-    if headers.first.keys().isdisjoint(_CONTROLS):
+    if headers.first.keys().isdisjoint(CONTROLS):
         return policy if policy is None or _may(policy, request) else attrs.evolve(policy, on=_NOTHING)
-    said = {name: headers.get(name) for name in _CONTROLS}
-    for name in _CONTROLS:
+    said = {name: headers.get(name) for name in CONTROLS}
+    for name in CONTROLS:
         headers.remove(name)
     http, grpc = said[b"x-envoy-retry-on"], said[b"x-envoy-retry-grpc-on"]
     per_try = _number(said[b"x-envoy-upstream-rq-per-try-timeout-ms"])

@@ -13,6 +13,7 @@ from __future__ import annotations
 import heapq
 from enum import IntEnum
 from math import inf
+from typing import Final
 
 import trio
 
@@ -32,6 +33,17 @@ class Cause(IntEnum):
     CONNECTION_DURATION = 7  # max_connection_duration
     DRAIN = 8  # the connection is idle and shall go
     PEER_RESET = 9  # downstream gave up this stream alone (HTTP/2): flag DR
+
+
+# Members as plain numbers: to look one up in its class costs as much as a call.
+_ROUTE_TIMEOUT: Final = int(Cause.ROUTE_TIMEOUT)
+_MAX_STREAM_DURATION: Final = int(Cause.MAX_STREAM_DURATION)
+_REQUEST_HEADERS: Final = int(Cause.REQUEST_HEADERS)
+_REQUEST: Final = int(Cause.REQUEST)
+_STREAM_IDLE: Final = int(Cause.STREAM_IDLE)
+_CONNECTION_IDLE: Final = int(Cause.CONNECTION_IDLE)
+_CONNECTION_DURATION: Final = int(Cause.CONNECTION_DURATION)
+_DRAIN: Final = int(Cause.DRAIN)
 
 
 class Guard:
@@ -68,13 +80,23 @@ class Guard:
     def arm_idle(self, timeout: float) -> None:
         """Cancel with STREAM_IDLE `timeout` seconds after `activity`, whenever that is moved on."""
         self._idle_timeout = timeout
-        at = self._at[Cause.STREAM_IDLE] = self.activity + timeout
+        at = self._at[_STREAM_IDLE] = self.activity + timeout
         if at < self._planned:
             self._timers.plan(self, at)
 
     def disarm(self, cause: Cause) -> None:
         """Forget this deadline. A cancellation that was already delivered is not undone."""
         self._at[cause] = inf
+
+    def disarm_exchange(self) -> None:
+        """Forget the deadlines of one exchange: it is over."""
+        at = self._at
+        at[_ROUTE_TIMEOUT] = at[_MAX_STREAM_DURATION] = at[_REQUEST] = at[_STREAM_IDLE] = inf
+
+    def disarm_rest(self) -> None:
+        """Forget the deadlines of a connection between two exchanges: one begins."""
+        at = self._at
+        at[_REQUEST_HEADERS] = at[_CONNECTION_IDLE] = at[_CONNECTION_DURATION] = at[_DRAIN] = inf
 
     def disarm_all(self) -> None:
         """Forget every deadline."""
@@ -96,7 +118,8 @@ class Guard:
         self._planned = inf
         if self._scope is None or self.fired is not None:
             return
-        self._at[Cause.STREAM_IDLE] = self.activity + self._idle_timeout if self._at[Cause.STREAM_IDLE] != inf else inf
+        if self._at[_STREAM_IDLE] != inf:
+            self._at[_STREAM_IDLE] = self.activity + self._idle_timeout
         earliest = min(self._at)
         if earliest <= now:
             cause = Cause(self._at.index(earliest))

@@ -6,7 +6,7 @@ One Exchange (exchange.py) carries a request through its attempts.
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import ClassVar
 
 import attrs
 
@@ -19,9 +19,6 @@ from trio_envoy.hcm.stream import HttpStream
 from trio_envoy.http.message import LocalReply, Request, Response
 from trio_envoy.registry import Category, register
 from trio_envoy.routing.entry import Action, DirectResponseAction, ForwardAction, RedirectAction
-
-# Headers by which an internal client sets the timeout; the HCM has taken them from all others.
-_CONTROLS: Final = frozenset({b"x-envoy-upstream-rq-timeout-ms", b"x-envoy-expected-rq-timeout-ms"})
 
 
 @attrs.frozen(kw_only=True)
@@ -90,7 +87,7 @@ class RouterFilter(TerminalFilter):
 
     def steered(self, request: Request, action: ForwardAction) -> float | None:
         """The total timeout for this request: the route's, or the one that an internal client asks for."""
-        if _CONTROLS.isdisjoint(request.headers.first):
+        if timing.CONTROLS.isdisjoint(request.headers.first):
             return action.timeout
         return timing.asked_total(action.timeout, request.headers, respect_expected=self._respect_expected)
 

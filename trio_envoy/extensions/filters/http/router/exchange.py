@@ -12,7 +12,7 @@ import trio
 
 from trio_envoy.config.core import RoutingPriority
 from trio_envoy.errors import UpstreamFailure
-from trio_envoy.extensions.filters.http.router import replies
+from trio_envoy.extensions.filters.http.router import replies, timing
 from trio_envoy.extensions.filters.http.router.timing import settled
 from trio_envoy.extensions.filters.http.router.upload import Upload
 from trio_envoy.hcm.local_reply import finalize_response
@@ -20,7 +20,7 @@ from trio_envoy.hcm.stream import HttpStream
 from trio_envoy.http.codec import ClientStream
 from trio_envoy.http.message import LocalReply, Response
 from trio_envoy.net.stream_info import LR, URX
-from trio_envoy.routing import rewrite
+from trio_envoy.routing import retry, rewrite
 from trio_envoy.routing.entry import ForwardAction, Route
 from trio_envoy.routing.retry import RetryPolicy, for_request
 from trio_envoy.upstream.cluster import Cluster
@@ -30,10 +30,13 @@ from trio_envoy.util.deadlines import Cause
 if TYPE_CHECKING:
     from trio_envoy.extensions.filters.http.router import RouterFilter
 
+_HIGH: Final = RoutingPriority.HIGH
 _EXPECTED: Final = b"x-envoy-expected-rq-timeout-ms"
 _ATTEMPT_COUNT: Final = b"x-envoy-attempt-count"
 _SERVICE_TIME: Final = b"x-envoy-upstream-service-time"
 _ALTERNATIVE: Final = b"x-envoy-upstream-rq-timeout-alt-response"
+_STEERING: Final = frozenset({*timing.CONTROLS, *retry.CONTROLS, _ALTERNATIVE})  # by which a request sets its limits
+_ROUTE_TIMEOUT: Final = Cause.ROUTE_TIMEOUT
 
 
 class _PerTryTimeout(UpstreamFailure):
@@ -68,10 +71,11 @@ class Exchange:
     ) -> None:
         self._router = router
         self._stream = stream
+        stream.timeout_reply = replies.TIMEOUT
         self._route = route
         self._action = action
         self._cluster = cluster
-        self._context = LbContext(stream.request, HIGH if action.priority is RoutingPriority.HIGH else DEFAULT)
+        self._context = LbContext(stream.request, HIGH if action.priority is _HIGH else DEFAULT)
         self._timing = router.timing(action)
         self._policy: RetryPolicy | None = action.retry
         self._retries_left = 0
@@ -87,36 +91,37 @@ class Exchange:
         Cancelled: the upstream stream is reset; a fired ROUTE_TIMEOUT has been counted.
         """
         self._prepare()
+        per_try = self._timing.per_try
+        answer: Response | LocalReply | None
         while True:
-            answer = await self._attempt()
+            self._attempts += 1
+            self._stream.info.upstream_attempts = self._attempts
+            try:
+                response = await (self._exchange() if per_try is None else self._exchange_within(per_try))
+            except UpstreamFailure as failure:
+                answer = self._failed(failure)
+            except trio.Cancelled:
+                self._cut_short()
+                raise
+            else:
+                answer = self._responded(response)
             if answer is not None:
                 return answer
             await self._pause()
 
     def _prepare(self) -> None:
         """All that comes before the first attempt."""
-        stream, route, action = self._stream, self._route, self._action
-        request, info, router = stream.request, stream.info, self._router
+        stream, route, action, tell = self._stream, self._route, self._action, self._router.tell
+        request = stream.request
         headers = request.headers
-        total = router.steered(request, action)
-        policy = self._policy = for_request(action.retry, request)
-        if total is not action.timeout or policy is not action.retry:
-            self._timing = settled(total, policy)
-        if policy is not None:
-            self._retries_left = policy.num_retries
-        timeout_reply = replies.TIMEOUT
-        if _ALTERNATIVE in headers.first:
-            headers.remove(_ALTERNATIVE)
-            timeout_reply = replies.alternative(timeout_reply)
-        if router.tell:
-            expected = self._timing.expected_header(0)
-            if expected is not None:
-                headers.set(_EXPECTED, expected)
+        if self._policy is not None or not _STEERING.isdisjoint(headers.first):
+            self._steer()
+        if tell and self._timing.expected is not None:
+            headers.set(_EXPECTED, self._timing.expected)
         if route.virtual_host.include_request_attempt_count:
             headers.set(_ATTEMPT_COUNT, b"1")
-        info.original_path = request.path
-        route.finalize_request(request, stream, keep_original=router.tell)
-        stream.timeout_reply = timeout_reply
+        stream.info.original_path = request.path
+        route.finalize_request(request, stream, keep_original=tell)
         if action.idle_timeout is not None:
             self._arm_idle(action.idle_timeout)
         if request.body is None:
@@ -125,6 +130,19 @@ class Exchange:
             limit = self._body_limit() if self._policy is not None else 0
             self._upload = Upload(request.body, limit, self._request_sent, self._abandon_retries)
         stream.on_complete.append(self._completed)
+
+    def _steer(self) -> None:
+        """Take what the request itself says of timeouts and retries."""
+        stream, action = self._stream, self._action
+        request = stream.request
+        total = self._router.steered(request, action)
+        policy = self._policy = for_request(action.retry, request)
+        if total is not action.timeout or policy is not action.retry:
+            self._timing = settled(total, policy)
+        if policy is not None:
+            self._retries_left = policy.num_retries
+        if request.headers.remove(_ALTERNATIVE):
+            stream.timeout_reply = replies.alternative(replies.TIMEOUT)
 
     def _body_limit(self) -> int:
         limit = self._route.body_buffer_limit
@@ -141,29 +159,12 @@ class Exchange:
         now = trio.current_time()
         self._stream.info.request_end = now
         if self._timing.total is not None:
-            self._stream.guard.arm(Cause.ROUTE_TIMEOUT, now + self._timing.total)
+            self._stream.guard.arm(_ROUTE_TIMEOUT, now + self._timing.total)
 
     def _abandon_retries(self) -> None:
         """The body has outgrown what may be kept."""
         self._retries_left = 0
         self._cluster.stats.retry_or_shadow_abandoned += 1
-
-    async def _attempt(self) -> Response | LocalReply | None:
-        """One attempt; None: it failed and is worth another one."""
-        stream = self._stream
-        self._attempts += 1
-        stream.info.upstream_attempts = self._attempts
-        try:
-            if self._timing.per_try is None:
-                response = await self._exchange()
-            else:
-                response = await self._exchange_within(self._timing.per_try)
-        except UpstreamFailure as failure:
-            return self._failed(failure)
-        except trio.Cancelled:
-            self._cut_short()
-            raise
-        return self._responded(response)
 
     async def _exchange(self) -> Response:
         stream, context, action = self._stream, self._context, self._action
@@ -217,10 +218,9 @@ class Exchange:
 
     def _responded(self, response: Response) -> Response | None:
         """Response headers are here."""
-        stream, router, cluster = self._stream, self._router, self._cluster
+        stream, router, route, cluster = self._stream, self._router, self._route, self._cluster
         info = stream.info
         headers = response.headers
-        now = trio.current_time()
         policy = self._policy
         if policy is not None and policy.wants_response(response) and self._may_retry():
             if router.count_codes:
@@ -233,9 +233,8 @@ class Exchange:
             self._upload.stop_keeping()
         info.details = "via_upstream"
         if router.tell:
-            ended = info.request_end
-            waited = now - ended if ended == ended else 0.0
-            headers.set(_SERVICE_TIME, b"%d" % (waited * 1000))
+            waited = info.upstream_first_byte_received - info.request_end
+            headers.set(_SERVICE_TIME, b"%d" % (waited * 1000 if waited > 0.0 else 0))  # nan: the request goes on
         if router.count_codes:
             canary = headers.first.get(b"x-envoy-upstream-canary") == b"true"
             cluster.charge_response(self._context.host, response.status, internal=info.internal, canary=canary)
@@ -243,7 +242,7 @@ class Exchange:
         if b"x-envoy-immediate-health-check-fail" in headers.first and self._context.host is not None:
             cluster.fail_health(self._context.host)
         stream.response = response
-        if self._route.response_headers is not None or info.upstream_attempts:
+        if route.response_headers is not None or route.virtual_host.include_attempt_count_in_response:
             finalize_response(stream, headers)
         return response
 
@@ -286,7 +285,7 @@ class Exchange:
     def _cut_short(self) -> None:
         """Cancelled before response headers: by the route's timeout, or because nobody waits any more."""
         host, cluster = self._context.host, self._cluster
-        if self._stream.guard.fired is Cause.ROUTE_TIMEOUT:
+        if self._stream.guard.fired is _ROUTE_TIMEOUT:
             self._timed_out()
             reply = self._stream.timeout_reply
             if self._router.count_codes and reply is not None:
@@ -300,10 +299,8 @@ class Exchange:
 
     def _completed(self) -> None:
         """The stream is over, well or badly."""
-        stream = self._stream
-        stream.guard.disarm(Cause.ROUTE_TIMEOUT)
         if self._charged:
-            self._charge_end(stream.info.end)
+            self._charge_end(self._stream.info.end)
         self._release()
         if self._retrying:
             self._cluster.breakers[self._context.priority].retries.give()
@@ -311,7 +308,7 @@ class Exchange:
     def _charge_end(self, end: float) -> None:
         """The response had begun: count how long it took, or why it broke off."""
         info = self._stream.info
-        if self._stream.guard.fired is Cause.ROUTE_TIMEOUT:
+        if self._stream.guard.fired is _ROUTE_TIMEOUT:
             self._timed_out()
         if info.details != "via_upstream":
             self._router.stats.rq_reset_after_downstream_response_started += 1

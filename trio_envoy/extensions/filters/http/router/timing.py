@@ -17,6 +17,9 @@ _TIMEOUT: Final = b"x-envoy-upstream-rq-timeout-ms"
 _EXPECTED: Final = b"x-envoy-expected-rq-timeout-ms"
 _MAX_DIGITS: Final = 12
 
+# Headers by which an internal client sets the timeout; the HCM has taken them from all others.
+CONTROLS: Final = frozenset({_TIMEOUT, _EXPECTED})
+
 
 @attrs.frozen(eq=False)
 class Timing:
@@ -25,10 +28,15 @@ class Timing:
     Attributes:
         total: from the end of the request to the end of the response, all attempts and pauses included.
         per_try: of one attempt, to its response headers.
+        expected: expected_header(0.0).
     """
 
     total: float | None
     per_try: float | None
+    expected: bytes | None = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "expected", self.expected_header(0.0))
 
     def expected_header(self, elapsed: float) -> bytes | None:
         """The value of x-envoy-expected-rq-timeout-ms after so many seconds; None: not sent."""
