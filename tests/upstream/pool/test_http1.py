@@ -163,6 +163,20 @@ async def test_an_idle_connection_that_its_peer_closes_goes_at_once(services, au
         assert "upstream_cx_destroy_with_active_rq" not in counted(services)
 
 
+async def test_last_words_of_an_idle_connection_break_the_protocol(services, autojump_clock):
+    async with live(services) as cluster:
+        (await open_stream(cluster)).release()
+
+        services.network.far().send(b"unasked")
+        services.network.far().close()
+        await wait_all_tasks_blocked()
+
+        # measured on 1.40
+        assert counted(services)["upstream_cx_protocol_error"] == 1
+        assert counted(services)["upstream_cx_destroy_local"] == 1
+        assert connections(cluster) == 0
+
+
 async def test_a_peer_that_closes_a_busy_connection_is_the_codecs_business(services, autojump_clock):
     async with live(services) as cluster:
         stream = await open_stream(cluster)
@@ -195,6 +209,7 @@ async def test_a_peer_that_closes_a_busy_connection_is_the_codecs_business(servi
             },
         ),
         ({"asked_to_close": True}, {"upstream_cx_destroy_local", "upstream_cx_close_notify"}),
+        ({"asked_to_close": True, "peer_closed": True}, {"upstream_cx_destroy_remote"}),  # a body without a length
         ({"protocol_error": True}, {"upstream_cx_destroy_local", "upstream_cx_protocol_error"}),
     ],
 )

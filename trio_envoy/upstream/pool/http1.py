@@ -187,7 +187,7 @@ class Http1Pool(Pool):
         if link.channel.closed:
             if connection.protocol_error:
                 self._context.stats.upstream_cx_protocol_error += 1
-            if connection.asked_to_close:
+            if connection.asked_to_close and not connection.peer_closed:
                 self._context.stats.upstream_cx_close_notify += 1
             self._closed(link, remote=connection.peer_closed, active=connection.cut_short)
         elif self._spent(link):
@@ -235,8 +235,7 @@ class Http1Pool(Pool):
     def bury(self, link: Link) -> None:
         """The peer of a connection has closed; if it is idle it goes."""
         if link in self._idle:
-            self._idle.remove(link)
-            self._destroy(link, remote=True)
+            self._dead(link)
 
     def expire(self, now: float) -> float:
         idle, stats = self._idle, self._context.stats
