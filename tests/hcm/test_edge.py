@@ -6,7 +6,9 @@ from types import SimpleNamespace
 import pytest
 
 from trio_envoy.config.address import CidrRange
+from trio_envoy.config.hcm import ForwardClientCertDetails as Forward
 from trio_envoy.config.hcm import HttpConnectionManager, InternalAddressConfig
+from trio_envoy.errors import ConfigError
 from trio_envoy.hcm.edge import Edge, InternalAddresses
 from trio_envoy.http.headers import Headers
 from trio_envoy.http.message import Request
@@ -15,18 +17,34 @@ from trio_envoy.net.services import Options
 from trio_envoy.net.stream_info import ConnectionInfo, StreamInfo, TlsInfo
 
 OWN = "192.0.2.2"
+LOCAL = IpAddress("127.0.0.1", 8000)
 LOOPBACK = IpAddress("127.0.0.1", 999)
 LOCAL_CIDR = InternalAddressConfig(cidr_ranges=(CidrRange(address_prefix="127.0.0.0", prefix_len=8),))
 
 
-def apply(config, fields, *, peer=LOOPBACK, tls=False, options=None):
+def an_edge(config, *, options=None, internal_only=()):
     services = SimpleNamespace(local_address=OWN, random=Random(1), options=options or Options())
-    connection = ConnectionInfo(1, IpAddress("127.0.0.1", 8000), peer)
+    return Edge(HttpConnectionManager(**config), services, internal_only)
+
+
+def apply(
+    config,
+    fields,
+    *,
+    peer=LOOPBACK,
+    tls=False,
+    certificate=None,
+    options=None,
+    internal_only=(),
+    local=LOCAL,
+    scheme=b"",
+):
+    connection = ConnectionInfo(1, local, peer)
     if tls:
-        connection.tls = TlsInfo()
-    edge = Edge(HttpConnectionManager(**config), services)
+        connection.tls = TlsInfo(peer_certificate=certificate)
+    edge = an_edge(config, options=options, internal_only=internal_only)
     info = StreamInfo(0.0, 0.0, connection)
-    request = Request(b"GET", b"a.com", b"/", b"", Headers([(n.encode(), v.encode()) for n, v in fields]))
+    request = Request(b"GET", b"a.com", b"/", scheme, Headers([(n.encode(), v.encode()) for n, v in fields]))
     edge.apply(request, info, edge.facts(connection))
     return request, info
 
@@ -140,6 +158,7 @@ def test_trusted_hops_take_the_client_from_xff_and_keep_the_scheme():
         ({"use_remote_address": True, "skip_xff_append": True}, "x-forwarded-for", None),
         ({"generate_request_id": False}, "x-request-id", None),
         ({"append_x_forwarded_port": True}, "x-forwarded-port", "8000"),
+        ({"append_x_forwarded_port": True, "use_remote_address": True}, "x-forwarded-port", "8000"),
         ({"use_remote_address": True}, "x-forwarded-for", "9.8.7.6"),
     ],
 )
@@ -164,6 +183,106 @@ def test_user_agent_and_service_names_are_added():
     assert found["user-agent"] == "front"
     assert found["x-envoy-downstream-service-cluster"] == "front"
     assert found["x-envoy-downstream-service-node"] == "n1"
+
+
+@pytest.mark.parametrize(("sent", "expected"), [("", "front"), ("curl", "curl")])
+def test_an_empty_user_agent_counts_as_none(sent, expected):
+    request, _ = apply({"add_user_agent": True}, [("user-agent", sent)], options=Options(service_cluster="front"))
+
+    assert request.headers.get_all(b"user-agent") == [expected.encode()]
+
+
+def test_without_a_service_cluster_the_fields_are_empty():
+    request, _ = apply({"add_user_agent": True}, [])
+
+    assert dict(seen(request))["x-envoy-downstream-service-cluster"] == ""
+    assert dict(seen(request))["user-agent"] == ""
+
+
+def test_at_the_edge_what_was_rewritten_before_is_not_believed():
+    fields = [("x-envoy-original-path", "/b"), ("x-envoy-original-host", "b"), ("x-envoy-attempt-count", "7")]
+
+    outside, _ = apply({"use_remote_address": True}, fields)
+    behind, _ = apply({}, fields)
+
+    assert seen(outside)[0] == ("x-envoy-attempt-count", "7")
+    assert seen(behind)[:3] == fields
+
+
+def test_x_envoy_internal_is_what_we_found_not_what_was_said():
+    config = {"use_remote_address": True, "internal_address_config": LOCAL_CIDR}
+
+    request, _ = apply(config, [("x-envoy-internal", "no"), ("a", "b")])
+
+    assert request.headers.get_all(b"x-envoy-internal") == [b"true"]
+    assert seen(request)[0] == ("a", "b")
+
+
+def test_headers_of_internal_clients_only_are_taken_from_all_others():
+    inside = {"use_remote_address": True, "internal_address_config": LOCAL_CIDR}
+    fields = [("x-secret", "1"), ("x-other", "2")]
+
+    assert seen(apply(inside, fields, internal_only=(b"x-secret",))[0])[:2] == fields
+    assert seen(apply({}, fields, internal_only=(b"x-secret",))[0])[0] == ("x-other", "2")
+    assert seen(apply({"use_remote_address": True}, fields, internal_only=(b"x-secret",))[0])[0] == ("x-other", "2")
+
+
+@pytest.mark.parametrize(
+    ("details", "tls", "certificate", "stays"),
+    [
+        (Forward.SANITIZE, True, b"der", False),
+        (Forward.FORWARD_ONLY, False, None, False),
+        (Forward.FORWARD_ONLY, True, None, False),
+        (Forward.FORWARD_ONLY, True, b"der", True),
+        (Forward.ALWAYS_FORWARD_ONLY, False, None, True),
+    ],
+)
+def test_what_is_said_of_a_client_certificate_stays(details, tls, certificate, stays):
+    fields = [("x-forwarded-client-cert", "By=x")]
+
+    request, _ = apply({"forward_client_cert_details": details}, fields, tls=tls, certificate=certificate)
+
+    assert (request.headers.get(b"x-forwarded-client-cert") == b"By=x") is stays
+
+
+@pytest.mark.parametrize("details", [Forward.APPEND_FORWARD, Forward.SANITIZE_SET])
+def test_to_say_oneself_what_a_client_certificate_holds_is_refused(details):
+    with pytest.raises(ConfigError, match="known to Envoy, not supported here"):
+        an_edge({"forward_client_cert_details": details})
+
+
+@pytest.mark.parametrize(("value", "stays"), [("http://a.com/x", True), ("not a url", False)])
+def test_a_referer_that_is_none_is_removed(value, stays):
+    request, _ = apply({}, [("referer", value)])
+
+    assert (b"referer" in request.headers) is stays
+
+
+def test_a_port_and_a_scheme_that_came_are_kept():
+    request, _ = apply({"append_x_forwarded_port": True}, [("x-forwarded-port", "1"), ("x-forwarded-proto", "foo")])
+
+    assert request.headers.get_all(b"x-forwarded-port") == [b"1"]
+    assert request.scheme == b"http"
+
+
+def test_trusted_hops_with_too_few_entries_leave_the_peer_as_the_client():
+    _, info = apply({"use_remote_address": True, "xff_num_trusted_hops": 3}, [("x-forwarded-for", "1.2.3.4")])
+
+    assert info.downstream_remote == LOOPBACK
+
+
+def test_a_pipe_peer_has_our_own_address_and_no_port():
+    config = {"use_remote_address": True, "append_x_forwarded_port": True}
+
+    request, _ = apply(config, [], peer=PipeAddress("/x"), local=PipeAddress("/y"))
+
+    assert seen(request)[:2] == [("x-forwarded-for", OWN), ("x-forwarded-proto", "http")]
+    assert b"x-forwarded-port" not in request.headers
+    assert b"x-envoy-external-address" not in request.headers
+
+
+def test_the_scheme_of_an_absolute_target_stays():
+    assert apply({}, [("x-forwarded-proto", "http")], scheme=b"https")[0].scheme == b"https"
 
 
 def test_tls_makes_the_scheme_https():

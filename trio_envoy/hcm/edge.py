@@ -7,11 +7,14 @@ ConnectionManagerUtility::mutateRequestHeaders. Sources: Envoy, configuration/ht
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable
 from typing import Final
 
 import attrs
 
-from trio_envoy.config.hcm import HttpConnectionManager, InternalAddressConfig
+from trio_envoy.config.hcm import ForwardClientCertDetails, HttpConnectionManager, InternalAddressConfig
+from trio_envoy.errors import ConfigError
+from trio_envoy.hcm.referer import is_valid_referer
 from trio_envoy.hcm.request_id import request_ids
 from trio_envoy.http.headers import Headers
 from trio_envoy.http.message import Request
@@ -22,11 +25,14 @@ from trio_envoy.net.stream_info import ConnectionInfo, StreamInfo
 XFF: Final = b"x-forwarded-for"
 XFP: Final = b"x-forwarded-proto"
 REQUEST_ID: Final = b"x-request-id"
+_XFCC: Final = b"x-forwarded-client-cert"
+_REFERER: Final = b"referer"
+_INTERNAL: Final = b"x-envoy-internal"
 
 # Stripped from every request that is not internal (cleanInternalHeaders).
 _CONTROL: Final = frozenset(
     {
-        b"x-envoy-internal",
+        _INTERNAL,
         b"x-envoy-retriable-status-codes",
         b"x-envoy-retriable-header-names",
         b"x-envoy-retry-on",
@@ -48,7 +54,11 @@ _EDGE_CONTROL: Final = _CONTROL | {
     b"x-envoy-decorator-operation",
     b"x-envoy-downstream-service-cluster",
     b"x-envoy-downstream-service-node",
+    b"x-envoy-original-path",
+    b"x-envoy-original-host",
 }
+_UNSUPPORTED: Final = frozenset({ForwardClientCertDetails.APPEND_FORWARD, ForwardClientCertDetails.SANITIZE_SET})
+_LOOKED_AT: Final = frozenset({_XFCC, _REFERER})  # taken away from any request when they are not as they should be
 
 
 @attrs.frozen
@@ -61,6 +71,7 @@ class PeerFacts:
         scheme: b"https" on TLS, else b"http".
         port: local port, for x-forwarded-port; b"" on a pipe.
         internal: the peer's address is in internal_address_config.
+        authenticated: it presented a client certificate.
     """
 
     address: Address
@@ -68,12 +79,25 @@ class PeerFacts:
     scheme: bytes
     port: bytes
     internal: bool
+    authenticated: bool
 
 
 class Edge:
     """The edge rules of one HTTP connection manager, compiled."""
 
-    def __init__(self, config: HttpConnectionManager, services: Services) -> None:
+    def __init__(
+        self, config: HttpConnectionManager, services: Services, internal_only_headers: Iterable[bytes] = ()
+    ) -> None:
+        """Compile.
+
+        Args:
+            config: of the HCM.
+            services: of the process.
+            internal_only_headers: of the route table: taken from external requests too.
+
+        Raises:
+            ConfigError: a forward_client_cert_details that is not supported.
+        """
         self._own_ip = services.local_address.encode()
         self._use_remote = bool(config.use_remote_address)
         self._hops = config.xff_num_trusted_hops
@@ -84,8 +108,20 @@ class Edge:
         self._generate_id = config.generate_request_id is not False
         self._preserve_id = config.preserve_external_request_id
         self._new_id = request_ids(services.random)
-        self._user_agent = services.options.service_cluster.encode() if config.add_user_agent else b""
+        self._add_agent = bool(config.add_user_agent)
+        self._user_agent = services.options.service_cluster.encode()
         self._node = services.options.service_node.encode()
+        self._certificate = config.forward_client_cert_details
+        if self._certificate in _UNSUPPORTED:
+            raise ConfigError(
+                f"known to Envoy, not supported here: {self._certificate}",
+                at=config,
+                field="forward_client_cert_details",
+            )
+        external = _CONTROL.union(internal_only_headers)
+        self._strip_inside = _LOOKED_AT | {_INTERNAL}
+        self._strip_outside = external | _LOOKED_AT
+        self._strip_edge = external | _EDGE_CONTROL | _LOOKED_AT
 
     def facts(self, connection: ConnectionInfo) -> PeerFacts:
         """What stays the same for all requests of this connection."""
@@ -98,6 +134,7 @@ class Edge:
             scheme=b"https" if connection.tls is not None else b"http",
             port=b"%d" % local.port if isinstance(local, IpAddress) else b"",
             internal=self._internal.contains(peer),
+            authenticated=connection.tls is not None and connection.tls.peer_certificate is not None,
         )
 
     def apply(self, request: Request, info: StreamInfo, peer: PeerFacts) -> None:
@@ -118,11 +155,12 @@ class Edge:
         info.downstream_remote = client
         info.internal = internal
         edge = self._use_remote and not internal
+        strip = self._strip_inside if internal else self._strip_edge if edge else self._strip_outside
+        if not strip.isdisjoint(headers.first):
+            self._clean(headers, strip, peer)
         if internal:
-            headers.set(b"x-envoy-internal", b"true")
-        else:
-            self._strip(headers, _EDGE_CONTROL if edge else _CONTROL)
-        if self._user_agent:
+            headers.add(_INTERNAL, b"true")
+        if self._add_agent:
             self._add_user_agent(headers)
         if self._via:
             before = headers.joined(b"via", b", ")
@@ -151,7 +189,7 @@ class Edge:
         if self._append_port and peer.port and (self._hops == 0 or b"x-forwarded-port" not in headers.first):
             headers.set(b"x-forwarded-port", peer.port)
         if client is not None:
-            return client, present is None and self._internal.contains(client)
+            return client, False  # who comes through another proxy is not inside
         return peer.address, present is None and peer.internal
 
     def _from_xff(self, headers: Headers, peer: PeerFacts) -> tuple[Address, bool]:
@@ -165,17 +203,26 @@ class Edge:
             return peer.address, False
         return client, self._hops == 0 and b"," not in present and self._internal.contains(client)
 
-    @staticmethod
-    def _strip(headers: Headers, names: frozenset[bytes]) -> None:
-        if names.isdisjoint(headers.first):
-            return
-        for name in names.intersection(headers.first):
-            headers.remove(name)
+    def _clean(self, headers: Headers, strip: frozenset[bytes], peer: PeerFacts) -> None:
+        """Take away what the client may not say; the few that may stay are looked at."""
+        for name in strip.intersection(headers.first):
+            if name == _REFERER:
+                keep = is_valid_referer(headers.first[name])
+            else:
+                keep = name == _XFCC and self._keeps_certificate(peer)
+            if not keep:
+                headers.remove(name)
+
+    def _keeps_certificate(self, peer: PeerFacts) -> bool:
+        """Whether what the client says of a client certificate is passed on."""
+        return self._certificate is ForwardClientCertDetails.ALWAYS_FORWARD_ONLY or (
+            self._certificate is ForwardClientCertDetails.FORWARD_ONLY and peer.authenticated
+        )
 
     def _add_user_agent(self, headers: Headers) -> None:
         headers.set(b"x-envoy-downstream-service-cluster", self._user_agent)
-        if b"user-agent" not in headers.first:
-            headers.add(b"user-agent", self._user_agent)
+        if not headers.first.get(b"user-agent"):
+            headers.set(b"user-agent", self._user_agent)
         if self._node:
             headers.set(b"x-envoy-downstream-service-node", self._node)
 

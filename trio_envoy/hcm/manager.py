@@ -65,8 +65,8 @@ class HttpConnectionManager:
         self.stats = self.scope.block(HcmStats)
         self.scope.scope("tracing.").block(TracingStats)
         self.listener_stats = context.listener_scope.scope(prefix).block(ListenerHttpStats)
-        self.edge = Edge(config, self.services)
         self.routes = self._routes() if terminal is None else None
+        self.edge = Edge(config, self.services, self.routes.internal_only_headers if self.routes is not None else ())
         self.chain = self._chain() if terminal is None else HttpFilterChain((), terminal.answer, self.local_response)
         self.access_logs = tuple(AccessLog(entry, self.services) for entry in config.access_log)
         self.server_name = config.server_name.encode() or b"envoy"

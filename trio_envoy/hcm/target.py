@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Final
 
+import trio_envoy.http.path as paths
 from trio_envoy.config.hcm import HttpConnectionManager, PathWithEscapedSlashesAction
 from trio_envoy.hcm.stats import HcmStats
-import trio_envoy.http.path as paths
 from trio_envoy.http.message import LocalReply, Request
 from trio_envoy.runtime import Runtime
 

@@ -12,8 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from trio_envoy.net.address import Address
 
-# Response flags: (bit, short, long), in the order in which Envoy prints them (stream_info/utility.h).
+# Response flags: (short, long). Envoy prints them in the order in which they came; so those that come before others
+# stand first: a delay, a retry that was not allowed any more.
 _FLAGS: Final = (
+    ("DI", "DelayInjected"),
+    ("URX", "UpstreamRetryLimitExceeded"),
+    ("UO", "UpstreamOverflow"),
     ("LH", "FailedLocalHealthCheck"),
     ("UH", "NoHealthyUpstream"),
     ("UT", "UpstreamRequestTimeout"),
@@ -21,15 +25,12 @@ _FLAGS: Final = (
     ("UR", "UpstreamRemoteReset"),
     ("UF", "UpstreamConnectionFailure"),
     ("UC", "UpstreamConnectionTermination"),
-    ("UO", "UpstreamOverflow"),
     ("NR", "NoRouteFound"),
-    ("DI", "DelayInjected"),
     ("FI", "FaultInjected"),
     ("RL", "RateLimited"),
     ("UAEX", "UnauthorizedExternalService"),
     ("RLSE", "RateLimitServiceError"),
     ("DC", "DownstreamConnectionTermination"),
-    ("URX", "UpstreamRetryLimitExceeded"),
     ("SI", "StreamIdleTimeout"),
     ("IH", "InvalidEnvoyRequestHeaders"),
     ("DPE", "DownstreamProtocolError"),
