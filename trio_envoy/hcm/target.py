@@ -37,11 +37,8 @@ class TargetRules:
         self._normalize = normalize
         self._merge = config.merge_slashes
         self._escaped = config.path_with_escaped_slashes_action
-        self._touch_path = (
-            self._normalize
-            or self._merge
-            or self._escaped not in {_ACTIONS.IMPLEMENTATION_SPECIFIC_DEFAULT, _ACTIONS.KEEP_UNCHANGED}
-        )
+        self._unescape = self._escaped not in {_ACTIONS.IMPLEMENTATION_SPECIFIC_DEFAULT, _ACTIONS.KEEP_UNCHANGED}
+        self._touch_path = self._normalize or self._merge or self._unescape
 
     def apply(self, request: Request) -> LocalReply | None:
         """Make the target what routing may rely on, or say why not."""
@@ -68,35 +65,23 @@ class TargetRules:
         return _NOT_NORMAL
 
     def _rewrite(self, request: Request) -> LocalReply | None:
-        target = request.path
-        if self._escaped is not _ACTIONS.KEEP_UNCHANGED and paths.has_escaped_slashes(target):
+        redirect = False
+        if self._unescape and paths.has_escaped_slashes(request.path):
+            request.path = paths.unescape_slashes(request.path)  # a log shows it so, too
             if self._escaped is _ACTIONS.REJECT_REQUEST:
                 return self._refuse()
-            if self._escaped in {_ACTIONS.UNESCAPE_AND_REDIRECT, _ACTIONS.UNESCAPE_AND_FORWARD}:
-                target = paths.unescape_slashes(target)
-                if self._escaped is _ACTIONS.UNESCAPE_AND_REDIRECT:
-                    return self._redirect(target)
-        normal = self._normal(target)
-        if normal is None:
-            return self._refuse()
-        request.path = normal
-        return None
-
-    def _normal(self, target: bytes) -> bytes | None:
-        """Dot segments and slashes settled; None when that is impossible."""
+            redirect = self._escaped is _ACTIONS.UNESCAPE_AND_REDIRECT
         if self._normalize:
-            normal = paths.normalize(target)
+            normal = paths.normalize(request.path)
             if normal is None:
-                return None
-            target = normal
-        return paths.merge_slashes(target) if self._merge else target
-
-    def _redirect(self, target: bytes) -> LocalReply:
-        normal = self._normal(target)
-        if normal is None:
-            return self._refuse()
-        self._stats.downstream_rq_redirected_with_normalized_path += 1
-        return LocalReply(307, details="path_normalization_failed", headers=((b"location", normal),))
+                return self._refuse()
+            request.path = normal
+        if self._merge:
+            request.path = paths.merge_slashes(request.path)
+        if redirect:
+            self._stats.downstream_rq_redirected_with_normalized_path += 1
+            return LocalReply(307, details="path_normalization_failed", headers=((b"location", request.path),))
+        return None
 
     def _host(self, authority: bytes) -> bytes:
         name, port = split_port(authority)
