@@ -22,11 +22,11 @@ def rendered(template, **attributes):
         ("RESPONSE_CODE_DETAILS", {"details": "a b\tc"}, "a_b_c", "-"),
         ("RESPONSE_CODE_DETAILS(ALLOW_WHITESPACES)", {"details": "a b"}, "a b", "-"),
         ("RESPONSE_CODE_DETAILS(X Y)", {"details": "via_upstream"}, "via_upstream", "-"),
-        ("RESPONSE_FLAGS", {"flags": UF | URX}, "UF,URX", "-"),
+        ("RESPONSE_FLAGS", {"flags": UF | URX}, "URX,UF", "-"),
         (
             "RESPONSE_FLAGS_LONG",
             {"flags": UF | URX},
-            "UpstreamConnectionFailure,UpstreamRetryLimitExceeded",
+            "UpstreamRetryLimitExceeded,UpstreamConnectionFailure",
             "-",
         ),
         ("BYTES_RECEIVED", {"bytes_received": 1}, "1", "0"),

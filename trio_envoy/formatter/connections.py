@@ -16,14 +16,10 @@ from trio_envoy.formatter.context import LogContext
 from trio_envoy.formatter.operator import Getter, Kind, Row, Takes, absent, constant, plain
 from trio_envoy.formatter.times import UTC_DEFAULT, time_format
 from trio_envoy.net.address import Address, IpAddress
-from trio_envoy.net.stream_info import ConnectionInfo, TlsInfo
+from trio_envoy.net.stream_info import TlsInfo
 
 _AddressOf = Callable[[LogContext], Address | None]
 _TlsOf = Callable[[LogContext], TlsInfo | None]
-
-
-def _upstream(context: LogContext) -> ConnectionInfo | None:
-    return context.info.upstream_connection
 
 
 def _client(context: LogContext) -> Address:
