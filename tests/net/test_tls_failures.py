@@ -128,6 +128,8 @@ async def test_a_client_that_speaks_no_tls(poller, sent, reason, counted):
     assert bool(server.info.transport_failure) is bool(reason)
     assert counts.stats.connection_error == counted
     assert server.closed
+    await trio.lowlevel.wait_readable(right)
+    right.recv(100)  # an alert, or the end; no reset
     right.close()
 
 

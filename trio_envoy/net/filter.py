@@ -78,7 +78,7 @@ class Accepting(Protocol):
     """A downstream transport socket (raw, TLS)."""
 
     async def accept(self, channel: Channel) -> Channel:
-        """Shake hands on a fresh connection; info.tls, info.server_name and alpn are known afterwards.
+        """Shake hands on a fresh connection; info.tls is known afterwards.
 
         Raises:
             CloseConnection: the handshake failed; stats and info.transport_failure tell why.

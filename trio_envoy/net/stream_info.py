@@ -113,7 +113,7 @@ class ConnectionInfo:
     Attributes:
         id: counts up per process.
         local, remote: addresses; `remote` may be moved by PROXY protocol, `direct_remote` never.
-        server_name: SNI, "" when there was none.
+        server_name: SNI as a listener filter found it, "" when none did; tls.sni is what the handshake told.
         filter_chain: name of the filter chain; listener: name of the listener.
         bytes_received, bytes_sent: counted by the channel, above TLS.
         transport_failure: why the transport socket failed, as Envoy words it.

@@ -21,7 +21,7 @@ from trio.lowlevel import wait_readable, wait_writable
 
 from trio_envoy.net.address import parse_ip
 from trio_envoy.net.channel import Buffer, Channel
-from trio_envoy.net.poller import Poller
+from trio_envoy.net.poller import TURNS, Poller
 from trio_envoy.net.socket_channel import SocketChannel
 from trio_envoy.net.stream_info import ConnectionInfo, TlsInfo
 from trio_envoy.net.tls_errors import NO_CERTIFICATE, VERIFY_FAILED, failure_text, reason_of, wrong_names_text
@@ -157,6 +157,7 @@ class TlsChannel(SocketChannel):
                     await self.wait_write()
         except OSError as error:
             self._counts.failed(error, self.info)
+            self._discard()
             self.close()
             raise
         except BaseException:
@@ -168,6 +169,13 @@ class TlsChannel(SocketChannel):
         self._shaken = True
         self.info.tls = tls
         self._counts.shaken(self._tls, tls)
+
+    def _discard(self) -> None:
+        """Read what the peer sent: unread bytes would turn the close, and the alert before it, into a reset."""
+        with contextlib.suppress(OSError):
+            for _ in range(TURNS):
+                if socket.socket.recv_into(self._tls, self.poller.buffer) < len(self.poller.buffer):
+                    break
 
     def _check_names(self, check_names: Callable[[Names], bool]) -> None:
         names = _names(self._tls.getpeercert() or {})

@@ -81,8 +81,6 @@ class DownstreamTls:
             await tls.shake_hands(self._check_names)
         except OSError as error:
             raise CloseConnection(info.transport_failure or str(error)) from error
-        assert info.tls is not None, "hands are shaken"
-        info.server_name = info.tls.sni
         return tls
 
 
