@@ -177,6 +177,21 @@ async def test_last_words_of_an_idle_connection_break_the_protocol(services, aut
         assert connections(cluster) == 0
 
 
+async def test_a_connection_that_closed_behind_its_response_is_not_handed_on(services, autojump_clock, nursery):
+    async with live(services, circuit_breakers=limited(max_connections=1)) as cluster:
+        served, busy = [], await open_stream(cluster)
+        nursery.start_soon(serve, cluster, "waiting", served, 1)
+        await wait_all_tasks_blocked()
+
+        services.network.far().close()
+        busy.release()
+        await wait_all_tasks_blocked()
+
+        assert served == ["waiting"]
+        assert counted(services)["upstream_cx_total"] == 2
+        assert counted(services)["upstream_cx_destroy_remote"] == 1
+
+
 async def test_a_peer_that_closes_a_busy_connection_is_the_codecs_business(services, autojump_clock):
     async with live(services) as cluster:
         stream = await open_stream(cluster)

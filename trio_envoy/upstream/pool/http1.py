@@ -45,7 +45,6 @@ class Link:
         "connection",
         "generation",
         "idle_since",
-        "on_gone",
         "received",
         "sent",
         "served",
@@ -62,14 +61,14 @@ class Link:
         self.generation = pool.generation
         self.received = 0
         self.sent = 0
-        self.on_gone = self.report_gone  # bound once
+        channel.on_gone = self.report_gone
 
     def give_back(self, connection: Http1ClientConnection) -> None:
         """The exchange is over; a channel that is closed by now is of no further use."""
         self._pool.returned(self)
 
     def report_gone(self) -> None:
-        """Called from the poller's task: the peer of the idle connection has closed."""
+        """Called from the poller's task: the peer has closed while nobody reads, so while it is idle."""
         self._pool.keeper.report_gone(self)
 
     def bury(self) -> None:
@@ -119,22 +118,21 @@ class Http1Pool(Pool):
         while idle:
             link = idle[-1]
             if link.channel.readable() and self._dead(link):
+                idle.pop()
                 continue
             self._admit()
             idle.pop()
-            link.channel.on_gone = None
             return self._begin(link)
         return None
 
     def _dead(self, link: Link) -> bool:
-        """An idle connection can be read: take it out if its peer has closed it, or says something unasked."""
+        """A connection without a stream can be read: close it if its peer has, or says something unasked."""
         try:
             received = link.channel.recv_into(self._context.services.poller.view)
         except OSError:
             received = 0
         if received is None:  # TLS had something to say to itself
             return False
-        self._idle.remove(link)
         if received:
             self._context.stats.upstream_cx_protocol_error += 1
         self._destroy(link, remote=not received)
@@ -192,7 +190,7 @@ class Http1Pool(Pool):
             self._closed(link, remote=connection.peer_closed, active=connection.cut_short)
         elif self._spent(link):
             self._destroy(link, remote=False)
-        else:
+        elif not (link.channel.readable() and self._dead(link)):  # it may have closed right behind the response
             self._reuse(link)
 
     def _count_bytes(self, link: Link) -> None:
@@ -226,7 +224,6 @@ class Http1Pool(Pool):
     def _rest(self, link: Link) -> None:
         now = link.idle_since = trio.current_time()
         self._idle.append(link)
-        link.channel.on_gone = link.on_gone
         if self._expires:
             at = min(now + self._idle_timeout, link.born + self._max_duration)
             if at < self.planned:
@@ -234,8 +231,8 @@ class Http1Pool(Pool):
 
     def bury(self, link: Link) -> None:
         """The peer of a connection has closed; if it is idle it goes."""
-        if link in self._idle:
-            self._dead(link)
+        if link in self._idle and self._dead(link):
+            self._idle.remove(link)
 
     def expire(self, now: float) -> float:
         idle, stats = self._idle, self._context.stats
