@@ -401,7 +401,7 @@ def _selected(parts: dict[str, Any], show: list[str]) -> dict[str, Any]:
 
 
 def _picked(body: bytes, step: steps.AdminStep) -> Any:
-    if step.json:
+    if step.json and body.startswith(b"{"):
         return _sorted_keys(json.loads(body))
     if step.keys:
         return _keys(json.loads(body), step.keys)

@@ -32,9 +32,13 @@ class Known:
     where: str
     reason: str
 
+    def is_about(self, case: str) -> bool:
+        """Whether the row is about this case."""
+        return fnmatchcase(case, self.case)
+
     def covers(self, difference: Difference) -> bool:
         """Whether the row is about this difference."""
-        return fnmatchcase(difference.case, self.case) and fnmatchcase(difference.where, self.where)
+        return self.is_about(difference.case) and fnmatchcase(difference.where, self.where)
 
 
 def known(path: Path = LEDGER) -> list[Known]:

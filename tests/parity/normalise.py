@@ -53,6 +53,8 @@ class Normaliser:
             return self._arranged(node, [self.tree(value) for value in node])
         if isinstance(node, bytes):
             return self.body(node)
+        if isinstance(node, int) and str(node) in self._ports:
+            return f"${{{self._ports[str(node)]}}}"
         return self.text(node) if isinstance(node, str) else node
 
     def _arranged(self, kind: Sequence[Any], values: list[Any]) -> list[Any]:

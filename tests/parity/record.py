@@ -10,7 +10,7 @@ from typing import Any
 
 import trio
 
-from tests.parity.case import find
+from tests.parity.case import Case, find
 from tests.parity.engine import explain, run_cases
 from tests.parity.subjects import ENVOY_VERSION, SubjectError, envoy
 
@@ -18,6 +18,16 @@ from tests.parity.subjects import ENVOY_VERSION, SubjectError, envoy
 def encoded(document: Mapping[str, Any]) -> str:
     """A recording's text."""
     return json.dumps({"_envoy": ENVOY_VERSION, **document}, indent=1, ensure_ascii=False) + "\n"
+
+
+def recorded(case: Case) -> dict[str, Any]:
+    """What the recording of a case holds.
+
+    Raises:
+        FileNotFoundError: the case was never recorded.
+    """
+    document: dict[str, Any] = json.loads(case.recording.read_text())
+    return document
 
 
 def main(names: Sequence[str]) -> int:
