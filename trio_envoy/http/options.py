@@ -12,8 +12,10 @@ import attrs
 
 from trio_envoy.config.hcm import CodecType, HttpConnectionManager, ServerHeaderTransformation
 from trio_envoy.config.protocol import HttpProtocolOptions
-from trio_envoy.http.h1.options import Http1Options
-from trio_envoy.http.h2.options import Http2Options
+from trio_envoy.http.codec import ServerStats
+from trio_envoy.http.h1.options import Http1Options, Http1Stats
+from trio_envoy.http.h2.options import Http2Options, Http2Stats
+from trio_envoy.util.deadlines import Timers
 
 DEFAULT_IDLE_TIMEOUT: Final = 3600.0  # s; HttpProtocolOptions.idle_timeout
 DEFAULT_DELAYED_CLOSE_TIMEOUT: Final = 1.0  # s; HttpConnectionManager.delayed_close_timeout
@@ -36,6 +38,8 @@ class CodecOptions:
         headers_timeout: from the first byte of a request to the end of its headers.
         delayed_close_timeout: for a client to read the last response when we have not read all of its request.
         drain_timeout: between the notice that a connection drains and its end.
+        safe_duration: after max_connection_duration an idle HTTP/1 connection waits for its next request instead of
+            ending by a timer.
         proxy_100_continue: `expect: 100-continue` goes to the upstream instead of being answered here.
         close_on_bad_request: a 400 ends an HTTP/1 connection.
     """
@@ -50,6 +54,7 @@ class CodecOptions:
     headers_timeout: float = inf
     delayed_close_timeout: float = DEFAULT_DELAYED_CLOSE_TIMEOUT
     drain_timeout: float = DEFAULT_DRAIN_TIMEOUT
+    safe_duration: bool = False
     proxy_100_continue: bool = False
     close_on_bad_request: bool = True
 
@@ -73,9 +78,30 @@ class CodecOptions:
             headers_timeout=_seconds(config.request_headers_timeout, inf),
             delayed_close_timeout=_delay(config.delayed_close_timeout),
             drain_timeout=DEFAULT_DRAIN_TIMEOUT if config.drain_timeout is None else config.drain_timeout,
+            safe_duration=config.http1_safe_max_connection_duration,
             proxy_100_continue=config.proxy_100_continue,
             close_on_bad_request=not keep_on_error,
         )
+
+
+@attrs.frozen(eq=False)
+class ServerContext:
+    """What the server connections of one HCM are built with.
+
+    Attributes:
+        options: of the HCM.
+        stats: what is counted of connections.
+        http1_stats, http2_stats: `http1.` and `http2.` of the process.
+        timers: for the guards of streams.
+        view: the worker's receive buffer (Poller.view); not held across an await.
+    """
+
+    options: CodecOptions
+    stats: ServerStats
+    http1_stats: Http1Stats
+    http2_stats: Http2Stats
+    timers: Timers
+    view: memoryview
 
 
 def _seconds(value: float | None, default: float) -> float:

@@ -53,6 +53,11 @@ class Framing:
         if not self.ended:
             raise RemoteProtocolError("http1.codec_error")
 
+    @property
+    def drained(self) -> bool:
+        """The last byte is here and was taken."""
+        return self.ended and not self._chunks
+
     def take(self) -> bytes | None:
         """All payload that is here; b"" at the end; None if more must be fed."""
         chunks = self._chunks

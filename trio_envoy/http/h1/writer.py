@@ -93,6 +93,11 @@ class Encoding(Enum):
     CHUNKED = auto()
 
 
+NONE: Final = Encoding.NONE  # a look-up in an enum costs as much as a call
+PLAIN: Final = Encoding.PLAIN
+CHUNKED: Final = Encoding.CHUNKED
+
+
 def proper_case(name: bytes) -> bytes:
     """Like-This: capitals at the start and behind every character that is not a letter or digit."""
     known = _PROPER.get(name)
@@ -118,74 +123,57 @@ def status_line(status: int, *, http10: bool = False) -> bytes:
     return b"HTTP/1.0" + line[8:] if http10 else line
 
 
-def response_encoding(status: int, headers: Headers, *, has_body: bool, head: bool, http10: bool) -> Encoding:
-    """How the body of a response is framed.
-
-    Args:
-        status: of the response.
-        headers: of the response.
-        has_body: the response has one.
-        head: the request was HEAD.
-        http10: the client speaks HTTP/1.0: no chunks.
-    """
-    if not has_body or head or status in {204, 304} or status < 200:
-        return Encoding.NONE
-    if b"content-length" in headers.first or http10:
-        return Encoding.PLAIN
-    return Encoding.CHUNKED
-
-
 def response_head(
     status: int,
     headers: Headers,
-    encoding: Encoding,
-    *,
-    connection: bytes = b"",
+    has_body: bool,
     head: bool = False,
     http10: bool = False,
+    connection: bytes = b"",
     proper: bool = False,
-) -> bytes:
-    """A response's head.
+) -> tuple[bytes, Encoding]:
+    """A response's head, and how its body follows.
 
     Args:
         status: of the response.
         headers: of the response; without those of the framing, but for content-length.
-        encoding: what response_encoding said.
-        connection: value of `connection`; b"" for none.
+        has_body: there is a body (it is not sent where there may be none).
         head: the request was HEAD.
-        http10: write the version as 1.0.
+        http10: the client speaks HTTP/1.0: no chunks.
+        connection: value of `connection`; b"" for none.
         proper: names Like-This.
     """
     fields: Iterable[tuple[bytes, bytes]] = headers.items
-    if status < 200 or status == 204:
-        fields = [field for field in headers.items if field[0] != b"content-length"]
-    if proper:
-        fields = [(proper_case(name), value) for name, value in fields]
+    line = _START.get(status)
+    if line is None or http10 or proper:
+        line = status_line(status, http10=http10)
+        if proper:
+            fields = [(proper_case(name), value) for name, value in fields]
     parts = list(map(_FIELD, fields))
     if connection:
         parts.append((b"Connection: " if proper else b"connection: ") + connection)
-    if encoding is Encoding.CHUNKED:
-        parts.append(b"Transfer-Encoding: chunked" if proper else b"transfer-encoding: chunked")
-    elif encoding is Encoding.NONE and b"content-length" not in headers.first:
-        if head:
-            if status >= 200 and status not in {204, 304} and not http10:
-                parts.append(b"Transfer-Encoding: chunked" if proper else b"transfer-encoding: chunked")
-        elif status >= 200 and status not in {204, 304}:
+    if status < 200 or status == 204:
+        encoding = NONE  # and no content-length (RFC 9110 s8.6)
+        parts = [part for part in parts if part[:15].lower() != b"content-length:"]
+    elif b"content-length" in headers.first:
+        encoding = PLAIN if has_body and not head and status != 304 else NONE
+    elif head or (has_body and status != 304):
+        encoding = NONE if head else PLAIN if http10 else CHUNKED
+        if not http10 and status != 304:
+            parts.append(b"Transfer-Encoding: chunked" if proper else b"transfer-encoding: chunked")
+    else:
+        encoding = NONE
+        if status != 304:
             parts.append(b"Content-Length: 0" if proper else b"content-length: 0")
-    line = _START.get(status)
-    if line is None or http10:
-        line = status_line(status, http10=http10)
-    if not parts:
-        return line + b"\r\n"
-    parts.append(b"\r\n")
-    return line + b"\r\n".join(parts)
+    parts.append(b"\r\n" if parts else b"")
+    return line + (b"\r\n".join(parts) or b"\r\n"), encoding
 
 
 def request_encoding(request: Request) -> Encoding:
     """How the body of a request is framed."""
     if request.body is None:
-        return Encoding.NONE
-    return Encoding.PLAIN if b"content-length" in request.headers.first else Encoding.CHUNKED
+        return NONE
+    return PLAIN if b"content-length" in request.headers.first else CHUNKED
 
 
 def request_head(request: Request, encoding: Encoding, *, full_url: bool = False, proper: bool = False) -> bytes:
@@ -209,9 +197,9 @@ def request_head(request: Request, encoding: Encoding, *, full_url: bool = False
         parts += [_FIELD((proper_case(name), value)) for name, value in headers.items]
     else:
         parts += map(_FIELD, headers.items)
-    if encoding is Encoding.CHUNKED:
+    if encoding is CHUNKED:
         parts.append(b"Transfer-Encoding: chunked" if proper else b"transfer-encoding: chunked")
-    elif encoding is Encoding.NONE and method not in _NO_LENGTH and b"content-length" not in headers.first:
+    elif encoding is NONE and method not in _NO_LENGTH and b"content-length" not in headers.first:
         parts.append(b"Content-Length: 0" if proper else b"content-length: 0")
     parts.append(b"\r\n")
     return b"\r\n".join(parts)

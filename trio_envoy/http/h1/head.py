@@ -1,0 +1,77 @@
+"""The fields of a head, read fast: httptools checks and splits, and calls only C functions while it does.
+
+httptools sees a whole head in one piece. Its callbacks are dict.setdefault and list.append: a name that comes twice is
+noticed by counting lines, and only then a second, collecting parser reads the head again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any, Final
+
+import httptools
+
+Field = tuple[bytes, bytes]
+
+HttpParserError: Final = httptools.HttpParserError
+
+
+class HeadReader:
+    """Splits heads of requests or of responses.
+
+    Args:
+        make: httptools.HttpRequestParser or httptools.HttpResponseParser.
+
+    Attributes:
+        llhttp: what has read the last head: ask it for method or status.
+        urls: the request target, as its only item.
+    """
+
+    __slots__ = ("_make", "_raw", "llhttp", "on_header", "on_url", "urls")
+
+    def __init__(self, make: Any) -> None:
+        self._make = make
+        self._raw: dict[bytes, bytes] = {}
+        self.urls: list[bytes] = []
+        self.on_header = self._raw.setdefault
+        self.on_url = self.urls.append
+        self.llhttp = make(self)
+
+    def read(self, head: bytes) -> list[Field]:
+        """The fields in order, names in lower case.
+
+        Raises:
+            HttpParserError: httptools refuses it; the reader is fresh again.
+        """
+        raw = self._raw
+        raw.clear()
+        self.urls.clear()
+        try:
+            self.llhttp.feed_data(head)
+        except httptools.HttpParserUpgrade:
+            pass  # an Upgrade or a CONNECT; the head is read, and restart() will be called
+        except httptools.HttpParserError:
+            self.restart()
+            raise
+        if head.count(b"\n") == len(raw) + 2:
+            return [(name.lower(), value.rstrip()) for name, value in raw.items()]
+        collected = _Collected()
+        with contextlib.suppress(httptools.HttpParserUpgrade):
+            self._make(collected).feed_data(head)
+        return collected.fields
+
+    def restart(self) -> None:
+        """Be ready for the next head: the message has a body (which httptools doesn't see), or no successor."""
+        self.llhttp = self._make(self)
+
+
+class _Collected:
+    """Callbacks that keep every field."""
+
+    __slots__ = ("fields",)
+
+    def __init__(self) -> None:
+        self.fields: list[Field] = []
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.fields.append((name.lower(), value.rstrip()))

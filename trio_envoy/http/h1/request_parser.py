@@ -1,0 +1,230 @@
+"""Bytes to requests, sans-IO; the rules are in h1/parser.py."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final
+
+import httptools
+
+from trio_envoy.config.protocol import HeadersWithUnderscoresAction
+from trio_envoy.errors import RemoteProtocolError
+from trio_envoy.http import hygiene
+from trio_envoy.http.h1 import lenient, target
+from trio_envoy.http.h1.framing import Framing, Length
+from trio_envoy.http.h1.head import Field, HttpParserError
+from trio_envoy.http.h1.options import Http1Options, Http1Stats
+from trio_envoy.http.h1.parser import FIELD_BYTES, NOT_IMPLEMENTED, Parser, field_bytes, make_headers, values_of
+from trio_envoy.http.headers import Headers
+from trio_envoy.http.message import Request
+
+_UPGRADE_REQUIRED: Final = (426, "Upgrade Required")
+_SPECIAL: Final = hygiene.REQUEST_SPECIAL - {b"host"}
+_TAKEN_OUT: Final = hygiene.REQUEST_SPECIAL - {b"te"}  # that one may stay, in its place
+_METHODS: Final = lenient.METHODS
+_ALLOW: Final = HeadersWithUnderscoresAction.ALLOW
+_DROP: Final = HeadersWithUnderscoresAction.DROP_HEADER
+
+
+class RequestMessage:
+    """A request as it came, and what only the codec wants to know of it.
+
+    Attributes:
+        request: what the handler gets; its body is still None.
+        framing: of the body; None if there is none.
+        http10: the version is not 1.1, and is treated as 1.0.
+        keep_alive: the client wants to go on with the connection.
+        head_bytes: on the wire.
+        header_bytes: as Envoy counts %DOWNSTREAM_HEADER_BYTES_RECEIVED%.
+    """
+
+    __slots__ = ("framing", "head_bytes", "header_bytes", "http10", "keep_alive", "request")
+
+    def __init__(self, request: Request, head_bytes: int, header_bytes: int) -> None:
+        self.request = request
+        self.framing: Framing | None = None
+        self.http10 = False
+        self.keep_alive = True
+        self.head_bytes = head_bytes
+        self.header_bytes = header_bytes
+
+
+class RequestParser(Parser):
+    """The requests of one connection.
+
+    Args:
+        options: of the listener's HCM.
+        stats: `http1.`.
+        scheme: of requests that don't say it: what the transport is.
+    """
+
+    __slots__ = ("_authority_seen", "_line_checked", "_messages", "_scheme", "_underscores")
+
+    def __init__(self, options: Http1Options, stats: Http1Stats, scheme: bytes) -> None:
+        super().__init__(options, stats, httptools.HttpRequestParser)
+        self._scheme = scheme
+        self._underscores = options.underscores is not _ALLOW
+        self._messages: deque[RequestMessage] = deque()
+        self._line_checked = False
+        self._authority_seen = b""  # the last one that was valid: clients repeat themselves
+
+    def next(self) -> RequestMessage | None:
+        """The next request whose head is here.
+
+        Raises:
+            RemoteProtocolError: there will be none; status and text say what to answer.
+        """
+        if self._messages:
+            return self._messages.popleft()
+        if self._error is not None and self._framing is None:
+            raise self._error
+        return None
+
+    def _check_partial(self, partial: bytearray) -> None:
+        if self._line_checked:
+            return
+        line, newline, _ = bytes(partial).partition(b"\n")
+        lenient.check_first_byte(line)
+        if newline:
+            lenient.request_line(line.rstrip(b"\r \t"), custom_methods=self._options.custom_methods)
+            self._line_checked = True
+
+    def _read(self, head: bytes) -> int:
+        self._line_checked = False
+        reader = self._reader
+        try:
+            fields = reader.read(head)
+        except HttpParserError:
+            return self._accept_lenient(head)
+        method: bytes = reader.llhttp.get_method()
+        url = reader.urls[0]
+        line_bytes = len(method) + len(url) + 12
+        if not head.startswith(b" HTTP/1.1\r\n", line_bytes - 11) or method not in _METHODS:
+            reader.restart()
+            return self._accept_lenient(head)
+        size = len(head)
+        message = self._accept(method, url, fields, size)
+        message.header_bytes = max(size - line_bytes - 2 - message.header_bytes, FIELD_BYTES)
+        if not message.keep_alive:
+            self._open = False
+        return size
+
+    def _accept_lenient(self, head: bytes) -> int:
+        line, fields, size = self._read_leniently(head)
+        method, url, version = lenient.request_line(line, custom_methods=self._options.custom_methods)
+        if url[:1] == b"/" and not target.path_is_plain(url):
+            raise RemoteProtocolError("http1.codec_error")
+        message = self._accept(method, url, fields, size)
+        message.header_bytes = field_bytes(fields)
+        if version != b"HTTP/1.1":
+            self._http_10(message, fields)
+        self._open = message.keep_alive
+        return size
+
+    def _accept(self, method: bytes, url: bytes, fields: list[Field], size: int) -> RequestMessage:
+        """Make the message of a head; its header_bytes is the number of fields still."""
+        count = len(fields)
+        if count > self._max_fields:
+            raise self._too_many()
+        special: list[Field] = []
+        first = dict(fields)
+        if len(first) == count and _SPECIAL.isdisjoint(first):
+            host = first.pop(b"host", b"")
+            if len(first) != count:
+                if fields[0][0] == b"host":  # where most clients put it
+                    fields = fields[1:]
+                else:
+                    fields = [field for field in fields if field[0] != b"host"]
+        else:
+            hosts = values_of(fields, b"host")
+            host = b",".join(hosts)
+            count -= max(len(hosts) - 1, 0)
+            special = [field for field in fields if field[0] in _SPECIAL]
+            fields = [field for field in fields if field[0] not in _TAKEN_OUT]
+            first = dict(reversed(fields))  # of those with one name the first
+        headers = make_headers(fields, first)
+        if self._underscores:
+            self._check_underscores(headers)
+        request = Request(method, host, url, self._scheme, headers)
+        message = RequestMessage(request, size, count)
+        if special:
+            self._apply_special(message, special)
+        if url[:1] != b"/" or method == b"CONNECT":
+            self._unusual_target(message)
+        authority = request.authority
+        if authority != self._authority_seen:
+            if not hygiene.authority_is_valid(authority):
+                raise RemoteProtocolError("http.invalid_authority")
+            self._authority_seen = authority
+        if b"content-length" in first and message.framing is None:
+            length = hygiene.content_length(first[b"content-length"])
+            if length:
+                message.framing = Length(length)
+        if special or message.framing is not None:
+            self._reader.restart()
+            self._framing = message.framing
+        self._messages.append(message)
+        return message
+
+    def _apply_special(self, message: RequestMessage, special: list[Field]) -> None:
+        """Fields about the connection and the framing."""
+        request = message.request
+        headers = request.headers
+        options = hygiene.options_of(b",".join(values_of(special, b"connection")))
+        if options:
+            if hygiene.remove_nominated(headers, options):
+                request.authority = b""
+            if b"close" in options:
+                message.keep_alive = False
+            if b"upgrade" in options:
+                request.protocol = hygiene.without_h2c(b",".join(values_of(special, b"upgrade")))
+        if b"close" in hygiene.options_of(b",".join(values_of(special, b"proxy-connection"))):
+            message.keep_alive = False
+        if b"te" in headers.first:
+            if hygiene.trailers_only(values_of(special, b"te")):
+                headers.set(b"te", b"trailers")
+            else:
+                headers.remove(b"te")
+        message.framing = self._transfer_encoding(values_of(special, b"transfer-encoding"), headers)
+
+    def _http_10(self, message: RequestMessage, fields: list[Field]) -> None:
+        """A version other than 1.1 is treated as 1.0, where that is taken at all."""
+        if not self._options.accept_http_10:
+            self._messages.pop()
+            self._framing = None
+            raise RemoteProtocolError("low_version", *_UPGRADE_REQUIRED)
+        message.http10 = True
+        if not message.request.authority:
+            message.request.authority = self._options.default_host
+        options = hygiene.options_of(b",".join(values_of(fields, b"connection")))
+        message.keep_alive = b"keep-alive" in options
+
+    def _unusual_target(self, message: RequestMessage) -> None:
+        """CONNECT, absolute form, an asterisk, or something that is no target."""
+        request = message.request
+        url = request.path
+        if request.method == b"CONNECT":
+            request.authority = target.connect_authority(url)
+            request.path = b""
+            if message.framing is not None:
+                raise RemoteProtocolError("http1.invalid_transfer_encoding", *NOT_IMPLEMENTED)
+            if hygiene.content_length(request.headers.first.get(b"content-length", b"0")):
+                raise RemoteProtocolError("http1.body_disallowed")
+            self._reader.restart()
+        elif target.path_is_plain(url):
+            target.check_asterisk(request.method, url)
+        else:
+            scheme, authority, path = target.absolute(url)
+            if self._options.allow_absolute_url:
+                request.scheme, request.authority, request.path = scheme, authority, path
+
+    def _check_underscores(self, headers: Headers) -> None:
+        named = [name for name, _ in headers.items if b"_" in name]
+        if not named:
+            return
+        if self._options.underscores is not _DROP:
+            self._stats.requests_rejected_with_underscores_in_headers += 1
+            raise RemoteProtocolError("http1.unexpected_underscore")
+        self._stats.dropped_headers_with_underscores += len(named)
+        for name in named:
+            headers.remove(name)

@@ -1,0 +1,160 @@
+"""Bytes to responses, sans-IO; the rules are in h1/parser.py."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final
+
+import httptools
+
+from trio_envoy.errors import RemoteProtocolError
+from trio_envoy.http import hygiene
+from trio_envoy.http.h1 import lenient
+from trio_envoy.http.h1.framing import Framing, Length, UntilClose
+from trio_envoy.http.h1.head import Field, HttpParserError
+from trio_envoy.http.h1.options import Http1Options, Http1Stats
+from trio_envoy.http.h1.parser import FIELD_BYTES, Parser, field_bytes, make_headers, values_of
+from trio_envoy.http.headers import Headers
+
+_SPECIAL: Final = hygiene.RESPONSE_SPECIAL
+_KEEP_ALIVE: Final[list[Field]] = [(b"connection", b"keep-alive")]  # what many servers always say
+_START: Final = b"HTTP/1."
+
+
+class ResponseMessage:
+    """The head of a response.
+
+    Attributes:
+        status: 1xx too.
+        headers: without the fields of the framing.
+        framing: of the body; None if there is none.
+        keep_alive: the connection may be used again when the message is over.
+        header_bytes: as Envoy counts %UPSTREAM_HEADER_BYTES_RECEIVED%.
+    """
+
+    __slots__ = ("framing", "header_bytes", "headers", "keep_alive", "status")
+
+    def __init__(self, status: int, headers: Headers, header_bytes: int) -> None:
+        self.status = status
+        self.headers = headers
+        self.framing: Framing | None = None
+        self.keep_alive = True
+        self.header_bytes = header_bytes
+
+
+class ResponseParser(Parser):
+    """The response to one request after the other: call expect() for each.
+
+    With `surplus` (bytes that no request asked for) the connection can't be used again.
+    """
+
+    __slots__ = ("_method", "_responses")
+
+    def __init__(self, options: Http1Options, stats: Http1Stats) -> None:
+        super().__init__(options, stats, httptools.HttpResponseParser)
+        self._method = b""
+        self._responses: deque[ResponseMessage] = deque()
+        self._open = False
+
+    def expect(self, method: bytes) -> None:
+        """A request with this method is on its way: its response may come now."""
+        self._method = method
+        self._open = True
+
+    def next(self) -> ResponseMessage | None:
+        """The next head; 1xx come before the real one.
+
+        Raises:
+            RemoteProtocolError: the peer broke the protocol.
+        """
+        if self._responses:
+            return self._responses.popleft()
+        if self._error is not None and self._framing is None:
+            raise self._error
+        return None
+
+    def end_of_stream(self) -> None:
+        """The peer sends no more.
+
+        Raises:
+            RemoteProtocolError: in the middle of a message.
+        """
+        if self._framing is not None:
+            framing, self._framing = self._framing, None
+            framing.end_of_stream()
+        elif self._partial:
+            raise RemoteProtocolError("http1.codec_error")
+
+    def _skip_blank(self, data: bytes, position: int) -> int:
+        raise RemoteProtocolError("http1.codec_error")  # not before a response
+
+    def _check_partial(self, partial: bytearray) -> None:
+        if not _START.startswith(partial[: len(_START)]):
+            raise RemoteProtocolError("http1.codec_error")
+
+    def _read(self, head: bytes) -> int:
+        reader = self._reader
+        try:
+            fields = reader.read(head)
+        except HttpParserError:
+            line, lines, size = self._read_leniently(head)
+            version, status = lenient.status_line(line)
+            self._accept(version, status, lines).header_bytes = field_bytes(lines)
+            return size
+        message = self._accept(head[:8], reader.llhttp.get_status_code(), fields)
+        # "HTTP/1.1 200 OK\r\n": the line ends at the first LF.
+        message.header_bytes = max(len(head) - head.find(b"\n") - 3 - message.header_bytes, FIELD_BYTES)
+        return len(head)
+
+    def _accept(self, version: bytes, status: int, fields: list[Field]) -> ResponseMessage:
+        """Make the message of a head; its header_bytes is the number of fields still."""
+        count = len(fields)
+        if count > self._max_fields:
+            raise self._too_many()
+        special: list[Field] = []
+        first = dict(fields)
+        if len(first) != count or not _SPECIAL.isdisjoint(first):
+            special = [field for field in fields if field[0] in _SPECIAL]
+            fields = [field for field in fields if field[0] not in _SPECIAL]
+            first = dict(reversed(fields))  # of those with one name the first
+        message = ResponseMessage(status, make_headers(fields, first), count)
+        if version == b"HTTP/1.0":
+            message.keep_alive = special == _KEEP_ALIVE
+        if special and special != _KEEP_ALIVE:
+            self._apply_special(message, special)
+        if status >= 200 or status == 101:
+            self._frame(message)
+        self._responses.append(message)
+        return message
+
+    def _apply_special(self, message: ResponseMessage, special: list[Field]) -> None:
+        """Fields about the connection and the framing."""
+        options = hygiene.options_of(b",".join(values_of(special, b"connection")))
+        if b"close" in options:
+            message.keep_alive = False
+        elif b"keep-alive" in options:
+            message.keep_alive = True
+        message.framing = self._transfer_encoding(values_of(special, b"transfer-encoding"), message.headers)
+
+    def _frame(self, message: ResponseMessage) -> None:
+        """Find out how the body of a final response is framed."""
+        self._open = False
+        status = message.status
+        length = message.headers.first.get(b"content-length")
+        size = hygiene.content_length(length) if length is not None else None
+        chunked = message.framing is not None
+        if status == 101:
+            message.keep_alive = False
+            message.framing = None
+        elif status == 204 and (chunked or size):
+            raise RemoteProtocolError("http1.codec_error")
+        elif self._method == b"HEAD" or status in {204, 304}:
+            message.framing = None
+        elif size:
+            message.framing = Length(size)
+        elif size is None and not chunked:
+            message.framing = UntilClose()
+            message.keep_alive = False
+        self._framing = message.framing
+        if size or chunked or not message.keep_alive:
+            self._reader.restart()

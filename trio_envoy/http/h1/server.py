@@ -1,0 +1,382 @@
+"""A downstream HTTP/1 connection: one task, one cancel scope, requests in turn.
+
+Rules:
+1. The task that runs serve() reads heads and runs the handler. Only who reads a request body reads from the channel
+   meanwhile, so nothing comes in that nobody wants.
+2. The guard's scope outlives requests. When it has fired during an exchange the handler gets interrupted(); when it
+   fires just after one, that is no news and a new scope is opened.
+3. The peer's end during an exchange fires PEER_GONE, as Envoy treats a half-closed HTTP/1 connection as gone.
+4. A response that begins before the request was read to its end says `connection: close` (as Envoy does): the rest of
+   the request is read and dropped for delayed_close_timeout, so that the client can read its answer.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Final
+
+import trio
+from trio.lowlevel import checkpoint
+
+from trio_envoy.errors import RemoteProtocolError
+from trio_envoy.http.codec import Handler
+from trio_envoy.http.h1 import writer
+from trio_envoy.http.h1.request_parser import RequestMessage, RequestParser
+from trio_envoy.http.h1.server_stream import Http1ServerStream
+from trio_envoy.http.headers import Headers
+from trio_envoy.http.options import ServerContext
+from trio_envoy.net.channel import Channel, send_all
+from trio_envoy.net.stream_info import DC, StreamInfo
+from trio_envoy.util import clock
+from trio_envoy.util.deadlines import Cause, Guard
+
+HEAD_READ_BYTES: Final = 16 * 1024  # bounds how many pipelined requests one read brings
+WALL_SECONDS: Final = 1.0  # how long the offset of the wall clock is trusted
+TURNS: Final = 8  # steps without waiting before others get their turn
+
+_IDLE: Final = Cause.CONNECTION_IDLE  # a look-up in an enum costs as much as a call
+_DURATION: Final = Cause.CONNECTION_DURATION
+_HEADERS_TOO_SLOW: Final = RemoteProtocolError("request_header_timeout", 408, "request header timeout")
+
+
+class Http1ServerConnection:
+    """One downstream connection (http.codec.ServerConnection).
+
+    Args:
+        channel: its bytes; closed when serve() returns.
+        handler: answers requests.
+        context: of the HCM.
+        guard: of the connection's task; disarmed when serve() returns.
+        beginning: bytes that were read to find out which HTTP this is.
+
+    Attributes:
+        now: trio.current_time without the detour.
+        proper_case, trailers: of Http1Options.
+    """
+
+    __slots__ = (
+        "_closing",
+        "_context",
+        "_ends_at",
+        "_gone",
+        "_guard",
+        "_handler",
+        "_head_view",
+        "_idle_timeout",
+        "_options",
+        "_parser",
+        "_served",
+        "_stream",
+        "_wall",
+        "_wall_until",
+        "channel",
+        "now",
+        "proper_case",
+        "trailers",
+    )
+
+    def __init__(
+        self, channel: Channel, handler: Handler, context: ServerContext, guard: Guard, beginning: bytes = b""
+    ) -> None:
+        self.channel = channel
+        self.proper_case = context.options.http1.proper_case
+        self.trailers = context.options.http1.trailers
+        self._handler = handler
+        self._context = context
+        self._options = options = context.options
+        self._guard = guard
+        self._head_view = context.view[:HEAD_READ_BYTES]
+        scheme = b"http" if channel.info.tls is None else b"https"
+        self._parser = RequestParser(options.http1, context.http1_stats, scheme)
+        self._idle_timeout = options.idle_timeout
+        self._ends_at = inf
+        self._stream: Http1ServerStream | None = None
+        self._closing = False  # no request after the current one
+        self._served = 0
+        self._gone = self._peer_gone
+        self.now = trio.lowlevel.current_clock().current_time
+        self._wall = 0.0  # wall clock minus Trio's, looked at once in WALL_SECONDS
+        self._wall_until = -inf
+        self._parser.feed(beginning)
+
+    async def serve(self) -> None:
+        """Serve requests until the client, a deadline or a drain ends it.
+
+        Cancelled: the channel is closed; the handler has been told through its own Cancelled.
+        """
+        guard, options = self._guard, self._options
+        now = self.now()
+        if options.max_connection_duration != inf:
+            self._ends_at = now + options.max_connection_duration
+        self._rest(now)
+        try:
+            while True:
+                with guard.open():
+                    await self._run()
+                    break
+                assert guard.fired is not None, "only the guard cancels its scope"
+                if not await self._fired(guard.fired):
+                    break
+        finally:
+            guard.disarm_all()
+            self.channel.close()
+
+    def drain(self) -> None:
+        """`connection: close` with the response that is under way, or the end if there is none."""
+        self._closing = True
+        if self._stream is None and not self._parser.in_head:
+            self._guard.fire(Cause.DRAIN)
+
+    @property
+    def closing(self) -> bool:
+        """The next response is the last one."""
+        return self._closing
+
+    def _rest(self, now: float) -> None:
+        """Between two requests: the deadlines of an idle connection."""
+        guard = self._guard
+        if self._idle_timeout != inf:
+            guard.arm(_IDLE, now + self._idle_timeout)
+        if self._ends_at != inf:
+            guard.arm(_DURATION, self._ends_at)
+
+    async def _run(self) -> None:
+        """Requests in turn, until the connection shall be closed."""
+        parser, handler = self._parser, self._handler
+        turns = 0
+        while True:
+            try:
+                message = parser.next()
+                if message is None:
+                    turns = 0
+                    message = await self._read_head()
+                    if message is None:
+                        return
+            except RemoteProtocolError as error:
+                await self._refuse(error)
+                return
+            stream = self._begin(message)
+            if b"expect" in message.request.headers.first:
+                await self._expect(stream)
+            await handler.handle(stream)
+            self._stream = None
+            if not stream.finished or stream.closes:
+                await self._end(stream)
+                return
+            end = stream.info.end
+            self._rest(end if end == end else self.now())
+            turns += 1
+            if turns >= TURNS:  # pipelined requests: others want to run too
+                turns = 0
+                await checkpoint()
+
+    async def _read_head(self) -> RequestMessage | None:
+        """Wait for the next head; None: the client has left.
+
+        Raises:
+            RemoteProtocolError: it is not one.
+        """
+        channel, view, parser = self.channel, self._head_view, self._parser
+        turns = 0
+        while True:
+            try:
+                received = channel.recv_into(view)
+            except OSError:
+                received = 0
+            if received is None:
+                turns = 0
+                await channel.wait_read()
+                continue
+            if not received:
+                self._left()
+                return None
+            parser.feed(view[:received].tobytes())
+            message = parser.next()
+            if message is not None:
+                return message
+            if parser.in_head and self._options.headers_timeout != inf and not turns:
+                self._guard.arm(Cause.REQUEST_HEADERS, self.now() + self._options.headers_timeout)
+            turns += 1
+            if turns % TURNS == 0:
+                await checkpoint()
+
+    def _left(self) -> None:
+        """The client closed between two requests, or in the middle of a head."""
+        self._context.stats.downstream_cx_destroy_remote += 1
+        if self._parser.in_head:
+            info = self._new_info(self.now())
+            info.flags |= DC
+            self._handler.protocol_error(info, "downstream_remote_disconnect", 0)
+
+    def _new_info(self, now: float) -> StreamInfo:
+        if now >= self._wall_until:
+            self._wall = clock.now() - now
+            self._wall_until = now + WALL_SECONDS
+        info = StreamInfo(now, now + self._wall, self.channel.info)
+        info.protocol = "HTTP/1.1"
+        return info
+
+    def _begin(self, message: RequestMessage) -> Http1ServerStream:
+        """A head is here: the connection is busy from now on."""
+        guard, options = self._guard, self._options
+        now = self.now()
+        guard.disarm(_IDLE)
+        if options.headers_timeout != inf:
+            guard.disarm(Cause.REQUEST_HEADERS)
+        if self._closing or self._ends_at != inf:
+            guard.disarm(Cause.DRAIN)
+            guard.disarm(_DURATION)
+        self._served += 1
+        if self._served >= options.max_requests and not self._closing:
+            self._closing = True
+            self._context.stats.downstream_cx_max_requests_reached += 1
+        info = self._new_info(now)
+        if message.http10:
+            info.protocol = "HTTP/1.0"
+        info.header_bytes_received = message.header_bytes
+        info.wire_bytes_received = message.head_bytes
+        if message.framing is None:
+            info.request_end = now
+        stream = self._stream = Http1ServerStream(self, message, info, guard)
+        self.channel.on_gone = self._gone
+        return stream
+
+    async def _expect(self, stream: Http1ServerStream) -> None:
+        """Answer `expect: 100-continue` at once, as Envoy does; other expectations are the upstream's."""
+        headers = stream.request.headers
+        if self._options.proxy_100_continue or headers.first[b"expect"].lower() != b"100-continue":
+            return
+        headers.remove(b"expect")
+        try:
+            await send_all(self.channel, writer.CONTINUE)
+        except OSError:
+            return  # the handler will find out
+        stream.info.wire_bytes_sent += len(writer.CONTINUE)
+
+    async def _end(self, stream: Http1ServerStream) -> None:
+        """The last exchange of the connection is over."""
+        stats = self._context.stats
+        if stream.finished:
+            if not stream.request_complete or self.channel.readable():
+                await self._linger()
+            stats.downstream_cx_destroy_local += 1
+        elif self.channel.closed:
+            stats.downstream_cx_destroy_local += 1
+
+    async def _fired(self, cause: Cause) -> bool:
+        """The guard has cancelled the task; whether the connection goes on."""
+        stream, guard, stats = self._stream, self._guard, self._context.stats
+        if stream is not None:
+            if cause is Cause.PEER_GONE:
+                stats.downstream_cx_destroy_remote += 1
+                stats.downstream_cx_destroy_remote_active_rq += 1
+            with guard.open():
+                await self._handler.interrupted(stream, cause)
+            self._stream = None
+            if not stream.finished or stream.closes:
+                await self._end(stream)
+                return False
+            self._rest(self.now())
+            return True
+        if cause is Cause.REQUEST_HEADERS:
+            stats.downstream_rq_header_timeout += 1
+            await self._refuse(_HEADERS_TOO_SLOW)
+            return False
+        if cause is Cause.DRAIN:
+            stats.downstream_cx_destroy_local += 1
+            return False
+        if cause is Cause.CONNECTION_IDLE:
+            stats.downstream_cx_idle_timeout += 1
+            self._end_soon(by_timer=True)
+        elif cause is Cause.CONNECTION_DURATION:
+            stats.downstream_cx_max_duration_reached += 1
+            self._end_soon(by_timer=not self._options.safe_duration)
+        return True  # all others were meant for an exchange that had just ended
+
+    def _end_soon(self, *, by_timer: bool) -> None:
+        """Envoy's drain sequence: a request that comes meanwhile is still answered."""
+        self._closing = True
+        self._ends_at = inf
+        if by_timer:
+            self._guard.arm(Cause.DRAIN, self.now() + self._options.drain_timeout)
+
+    def _peer_gone(self) -> None:
+        """Called by the channel: the client closed while nobody reads."""
+        if self._stream is not None:
+            self._guard.fire(Cause.PEER_GONE)
+
+    async def _refuse(self, error: RemoteProtocolError) -> None:
+        """Answer what never became a request, and close."""
+        now = self.now()
+        info = self._new_info(now)
+        text = error.text.encode()
+        headers = Headers(
+            [
+                (b"content-length", b"%d" % len(text)),
+                (b"content-type", b"text/plain"),
+                (b"date", clock.http_date(clock.now())),
+            ]
+        )
+        if self._options.server_name is not None:
+            headers.add(b"server", self._options.server_name)
+        head, _ = writer.response_head(error.status, headers, True, connection=b"close", proper=self.proper_case)
+        info.response_start = now
+        info.bytes_sent = len(text)
+        info.header_bytes_sent = len(head) - head.find(b"\n") - 3
+        info.wire_bytes_sent = len(head) + len(text)
+        try:
+            self.channel.send(head + text)  # what a client that reads nothing can't take is lost
+        except OSError:
+            self._context.stats.downstream_cx_destroy_remote += 1
+        else:
+            self._context.stats.downstream_cx_destroy_local += 1
+        self._handler.protocol_error(info, error.details, error.status)
+        await self._linger()
+
+    async def _linger(self) -> None:
+        """Let the client read the last response: drop what it still sends, until it closes or the time is over."""
+        channel, view = self.channel, self._context.view
+        delay = self._options.delayed_close_timeout
+        if not delay or channel.closed:
+            return
+        channel.shutdown_write()
+        with trio.move_on_after(delay) as scope:
+            turns = 0
+            while True:
+                try:
+                    received = channel.recv_into(view)
+                except OSError:
+                    return
+                if received is None:
+                    await channel.wait_read()
+                elif not received:
+                    return
+                turns += 1
+                if turns % TURNS == 0:
+                    await checkpoint()
+        if scope.cancelled_caught:
+            self._context.stats.downstream_cx_delayed_close_timeout += 1
+
+    async def read_body(self) -> None:
+        """Read once from the client, for the body that is on its way in.
+
+        Raises:
+            RemoteProtocolError: the framing is broken.
+            OSError: the client has gone, and the reader does not run under the guard.
+
+        Cancelled: also when the client has gone.
+        """
+        error = self._parser.body_error
+        if error is not None:
+            raise error
+        channel, view = self.channel, self._context.view
+        try:
+            while (received := channel.recv_into(view)) is None:
+                await channel.wait_read()
+        except OSError:
+            received = 0
+        if not received:
+            self._guard.fire(Cause.PEER_GONE)
+            await checkpoint()
+            raise ConnectionResetError("the client has gone")
+        self._parser.feed(view[:received].tobytes())

@@ -1,0 +1,208 @@
+"""One HTTP/1 exchange as the handler sees it: the request with its body, and how the response is written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from trio.lowlevel import checkpoint
+
+from trio_envoy.http.body import Body
+from trio_envoy.http.h1 import writer
+from trio_envoy.http.h1.framing import Framing
+from trio_envoy.http.h1.request_parser import RequestMessage
+from trio_envoy.http.headers import Headers
+from trio_envoy.http.message import Response
+from trio_envoy.net.channel import send_all, send_rest
+from trio_envoy.net.stream_info import StreamInfo
+from trio_envoy.util.deadlines import Cause, Guard
+
+if TYPE_CHECKING:
+    from trio_envoy.http.h1.server import Http1ServerConnection
+
+TURNS: Final = 8  # chunks without waiting before others get their turn
+
+
+class Http1RequestBody:
+    """The body of a request; reading it reads from the client (http.body.Body)."""
+
+    __slots__ = ("_connection", "_framing", "_over", "_stream", "_turns")
+
+    def __init__(self, connection: Http1ServerConnection, stream: Http1ServerStream, framing: Framing) -> None:
+        self._connection = connection
+        self._stream = stream
+        self._framing = framing
+        self._over = False
+        self._turns = 0
+
+    @property
+    def trailers(self) -> Headers | None:
+        return self._framing.trailers
+
+    def read_nowait(self) -> bytes | None:
+        data = self._framing.take()
+        if data is not None:
+            self._taken(data)
+        return data
+
+    async def read(self) -> bytes:
+        framing = self._framing
+        self._turns += 1
+        if self._turns % TURNS == 0:
+            await checkpoint()
+        while (data := framing.take()) is None:
+            await self._connection.read_body()
+            self._stream.info.wire_bytes_received = self._stream.head_bytes + framing.wire_bytes
+        self._taken(data)
+        return data
+
+    def _taken(self, data: bytes) -> None:
+        stream = self._stream
+        if data:
+            stream.info.bytes_received += len(data)
+            stream.guard.activity = self._connection.now()
+        elif not self._over:
+            self._over = True
+            stream.info.request_end = self._connection.now()
+            stream.guard.disarm(Cause.REQUEST)
+
+
+class Http1ServerStream:
+    """One exchange (http.codec.ServerStream).
+
+    Attributes:
+        finished: the response was written to its end.
+        closes: the connection ends with this exchange.
+        head_bytes: of the request, on the wire.
+    """
+
+    __slots__ = (
+        "_connection",
+        "_framing",
+        "_head",
+        "_http10",
+        "closes",
+        "finished",
+        "guard",
+        "head_bytes",
+        "info",
+        "request",
+        "responded",
+    )
+
+    def __init__(
+        self, connection: Http1ServerConnection, message: RequestMessage, info: StreamInfo, guard: Guard
+    ) -> None:
+        self._connection = connection
+        self.request = request = message.request
+        self.info = info
+        self.guard = guard
+        self.responded = False
+        self.finished = False
+        self.closes = not message.keep_alive
+        self.head_bytes = message.head_bytes
+        self._framing = framing = message.framing
+        self._head = request.method == b"HEAD"  # a filter may change the method
+        self._http10 = message.http10
+        if framing is not None:
+            request.body = Http1RequestBody(connection, self, framing)
+            info.wire_bytes_received += framing.wire_bytes
+
+    @property
+    def request_complete(self) -> bool:
+        framing = self._framing
+        return framing is None or framing.drained
+
+    async def inform(self, status: int, headers: Headers) -> None:
+        """Write an informational response; a client of HTTP/1.0 gets none."""
+        if self._http10 or self.responded:
+            return
+        connection = self._connection
+        data, _ = writer.response_head(status, headers, False, proper=connection.proper_case)
+        await send_all(connection.channel, data)
+        self.info.wire_bytes_sent += len(data)
+
+    async def respond(self, response: Response) -> None:
+        """Write the response; see ServerStream.respond.
+
+        Cancelled: how much was written is unknown; interrupted() follows, or the connection is closed.
+        """
+        connection, info = self._connection, self.info
+        headers, body = response.headers, response.body
+        framing = self._framing
+        field = b""
+        if self.closes or connection.closing or self._http10 or not (framing is None or framing.drained):
+            field = self._connection_field(headers)
+        data, encoding = writer.response_head(
+            response.status, headers, body is not None, self._head, self._http10, field, connection.proper_case
+        )
+        info.header_bytes_sent = len(data) - data.find(b"\n") - 3
+        self.guard.activity = info.response_start = connection.now()
+        self.responded = True
+        over = True
+        if body is not None and encoding is not writer.NONE:
+            data, over = self._join(data, body, chunked=encoding is writer.CHUNKED)
+        channel = connection.channel
+        sent = channel.send(data)
+        if sent != len(data):
+            await send_rest(channel, data, sent)
+        info.wire_bytes_sent += len(data)
+        if not over:
+            assert body is not None, "only a body can be unfinished"
+            await self._relay(body, chunked=encoding is writer.CHUNKED)
+        self.finished = True
+
+    def _connection_field(self, headers: Headers) -> bytes:
+        """The value of `connection`; settles whether this is the last exchange."""
+        if self._connection.closing or not self.request_complete:
+            self.closes = True
+        if self._http10:
+            if b"content-length" not in headers.first:
+                self.closes = True  # only the end of the connection can end the body
+            return b"close" if self.closes else b"keep-alive"
+        return b"close" if self.closes else b""
+
+    def _join(self, head: bytes, body: Body, *, chunked: bool) -> tuple[bytes, bool]:
+        """The head with what is here of the body, and whether that is all of it."""
+        chunk = body.read_nowait()
+        if chunk is None:
+            return head, False
+        if chunk:
+            self.info.bytes_sent = len(chunk)
+            head += writer.chunk(chunk) if chunked else chunk
+            chunk = body.read_nowait()
+            if chunk is None:
+                return head, False
+            if chunk:  # there is more than one
+                self.info.bytes_sent += len(chunk)
+                return head + (writer.chunk(chunk) if chunked else chunk), False
+        if chunked:
+            head += writer.last_chunk(body.trailers if self._connection.trailers else None)
+        return head, True
+
+    async def _relay(self, body: Body, *, chunked: bool) -> None:
+        """The rest of a body, as it comes."""
+        connection, info, guard = self._connection, self.info, self.guard
+        channel = connection.channel
+        turns = 0
+        while data := await body.read():
+            info.bytes_sent += len(data)
+            if chunked:
+                data = writer.chunk(data)
+            await send_all(channel, data)
+            info.wire_bytes_sent += len(data)
+            guard.activity = connection.now()
+            turns += 1
+            if turns % TURNS == 0:
+                await checkpoint()
+        if chunked:
+            last = writer.last_chunk(body.trailers if connection.trailers else None)
+            await send_all(channel, last)
+            info.wire_bytes_sent += len(last)
+
+    def reset(self) -> None:
+        """Close the connection."""
+        self._connection.channel.close()
+
+    def close_after(self) -> None:
+        """Say `connection: close`."""
+        self.closes = True
