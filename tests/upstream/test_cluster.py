@@ -1,6 +1,7 @@
 import pytest
 import trio
 
+from tests.fakes import receive_some
 from tests.upstream.fakes import LiveCluster, config_of, counted, endpoint, make_services
 from trio_envoy.config.cluster import CircuitBreakers, CircuitBreakersThresholds, CommonLbConfig
 from trio_envoy.config.core import RoutingPriority
@@ -8,6 +9,10 @@ from trio_envoy.config.endpoint import HealthStatus
 from trio_envoy.config.runtime_layers import AdminLayer, LayeredRuntime, RuntimeLayer
 from trio_envoy.config.types import Percent
 from trio_envoy.errors import UpstreamFailure
+from trio_envoy.http.body import read_all
+from trio_envoy.http.headers import Headers
+from trio_envoy.http.message import Request
+from trio_envoy.net.channel import send_all
 from trio_envoy.net.stream_info import UH
 from trio_envoy.upstream.context import HIGH, LbContext, NoHealthyUpstream
 from trio_envoy.upstream.host import HealthFlag
@@ -208,19 +213,53 @@ def test_alt_stat_name(services):
     assert counted(services, "cluster.c.") == {}
 
 
+async def exchange(services, cluster, answer=b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"):
+    """A GET to the only host, answered; the stream is not released yet."""
+    stream = await cluster.open(LbContext())
+    async with trio.open_nursery() as tasks:
+        tasks.start_soon(serve_one, services.network.far(), answer)
+        response = await stream.exchange(Request(b"GET", b"a", b"/", b"http", Headers()), None, None)
+        body = await read_all(response.body, 100) if response.body is not None else b""
+    return stream, response.status, body
+
+
+async def serve_one(far, answer):
+    assert (await receive_some(far)).startswith(b"GET / HTTP/1.1\r\nhost: a\r\n")
+    await send_all(far, answer)
+
+
+async def test_an_exchange_and_another_one_on_its_connection(services, autojump_clock):
+    async with LiveCluster(config_of(A), services) as cluster:
+        for _ in range(2):
+            stream, status, body = await exchange(services, cluster)
+            assert (status, body) == (200, b"ok")
+            stream.release()
+
+        assert counted(services).items() >= {"upstream_cx_total": 1, "upstream_rq_total": 2}.items()
+        assert stream.reused
+        assert cluster.stats.upstream_rq_active == 0
+
+
+async def test_a_response_that_ends_with_its_connection(services, autojump_clock):
+    async with LiveCluster(config_of(A), services) as cluster:
+        stream, _, _ = await exchange(services, cluster, b"HTTP/1.1 204 X\r\nconnection: close\r\n\r\n")
+        stream.release()
+
+        assert counted(services).items() >= {"upstream_cx_close_notify": 1, "upstream_cx_destroy_local": 1}.items()
+        assert cluster.stats.upstream_cx_active == 0
+
+
 async def test_a_failed_host_loses_its_connections(services, autojump_clock):
     async with LiveCluster(config_of(A), services) as cluster:
-        context = LbContext()
-        stream = await cluster.open(context)
-        host = context.host
-        assert host is not None
+        stream, _, _ = await exchange(services, cluster)
+        (host,) = cluster.hosts.hosts
 
         host.flags |= int(HealthFlag.FAILED_ACTIVE_HC)
         cluster._health_changed(host)
 
-        assert not stream.channel.closed  # a request is under way
-        stream._head_read = stream._reusable = True
+        assert not stream.channel.closed  # it is not released
         stream.release()
+        assert stream.channel.closed
         assert host.cx_active == 0
 
 

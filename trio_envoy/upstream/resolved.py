@@ -121,7 +121,7 @@ class DnsHosts:
         kept = set(update([host for each in self._targets for host in each.hosts.values()]))
         target.retained = {address: host for address, host in known.items() if host in kept}
         if not self._single:
-            self._stats.max_host_weight = max((host.weight for host in kept), default=0)
+            self._stats.max_host_weight = max((host.weight for host in kept), default=1)
 
 
 def _check_single(config: Cluster) -> None:
