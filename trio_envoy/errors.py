@@ -45,6 +45,9 @@ class ConfigError(Exception):
         text: what is wrong.
         at: the attrs config object at fault (found by identity in the loaded tree), or None.
         field: the field of that object, if one is at fault; may be a path below it.
+
+    Attributes:
+        others: faults of the same part that were found with this one, and are to be told with it.
     """
 
     def __init__(self, text: str, *, at: object | None = None, field: str | Path = ()) -> None:
@@ -52,6 +55,7 @@ class ConfigError(Exception):
         self.text = text
         self.at = at
         self.field: Path = (field,) if isinstance(field, str) else field
+        self.others: tuple[ConfigError, ...] = ()
 
 
 class ConfigErrors(Exception):

@@ -79,7 +79,7 @@ def test_tls_can_be_required(table, matched, requirement, fields, redirected):
 
 
 def test_all_faults_are_told_at_once(table):
-    with pytest.raises(ExceptionGroup) as caught:
+    with pytest.raises(ConfigError) as caught:
         table("""
 name: rc
 virtual_hosts:
@@ -92,14 +92,13 @@ virtual_hosts:
   routes: [{match: {safe_regex: {regex: '('}}, route: {cluster: c}}, {match: {prefix: /}, route: {cluster: 'y'}}]
 """)
 
-    assert [fault.text for fault in caught.value.exceptions] == [
+    assert [fault.text for fault in (caught.value, *caught.value.others)] == [
         "route: unknown cluster 'x'",
         ":-prefixed or host headers may not be removed",
         "missing ): (",
         "route: unknown cluster 'y'",
         "Only a single wildcard domain is permitted in route rc",
     ]
-    assert all(isinstance(fault, ConfigError) for fault in caught.value.exceptions)
 
 
 def test_a_re_route_draws_no_new_number(routes):

@@ -95,8 +95,8 @@ class Loaded:
         return _find(self.bootstrap, self.tree, {id(target)}).get(id(target))
 
     def locate(self, errors: Iterable[ConfigError]) -> ConfigErrors:
-        """The errors with file, line and column, in document order."""
-        errors = tuple(errors)
+        """The errors, and those told with them, with file, line and column, in document order."""
+        errors = tuple(one for error in errors for one in (error, *error.others))
         paths = _find(self.bootstrap, self.tree, {id(error.at) for error in errors if error.at is not None})
         return ConfigErrors(_in_order(self._sources, (self._fault(error, paths) for error in errors)))
 

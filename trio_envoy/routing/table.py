@@ -53,8 +53,8 @@ class RouteTable:
         """Compile.
 
         Raises:
-            ConfigError: an unknown cluster, a duplicate domain, a bad regex, header or operator.
-            ExceptionGroup: of ConfigErrors, when more than one thing is wrong.
+            ConfigError: an unknown cluster, a duplicate domain, a bad regex, header or operator; all that is wrong
+                comes with the first one, as its `others`.
         """
         self.name = config.name
         self.internal_only_headers = tuple(name.lower().encode() for name in config.internal_only_headers)
@@ -73,10 +73,9 @@ class RouteTable:
             self._domains = Domains(hosts, table=config.name, ignore_port=config.ignore_port_in_host_matching)
         except ConfigError as fault:
             faults.append(fault)
-        if len(faults) == 1:
-            raise faults[0]
         if faults:
-            raise ExceptionGroup(f"route configuration {config.name!r}", faults)
+            faults[0].others = tuple(faults[1:])
+            raise faults[0]
 
     def match(self, request: Request, info: StreamInfo) -> Route | None:
         """The route of this request, everything in it settled; None: 404, NR, `route_not_found`.
