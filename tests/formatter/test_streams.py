@@ -2,6 +2,7 @@
 
 import socket
 import uuid
+from math import nan
 
 import pytest
 
@@ -17,6 +18,7 @@ def rendered(template, **attributes):
 @pytest.mark.parametrize(
     ("operator", "attributes", "expected", "unset"),
     [
+        ("ACCESS_LOG_TYPE", {"end": nan}, "NotSet", "DownstreamEnd"),
         ("PROTOCOL", {"protocol": "HTTP/2"}, "HTTP/2", "-"),
         ("RESPONSE_CODE", {"status": 503}, "503", "0"),
         ("RESPONSE_CODE_DETAILS", {"details": "a b\tc"}, "a_b_c", "-"),

@@ -56,6 +56,12 @@ def _details(command: Command) -> Getter:
     return lambda context: _SPACE.sub("_", context.info.details).encode() or None
 
 
+def _log_type(context: LogContext) -> bytes:
+    """Logs are written when the stream has ended; before that it is a header that asks."""
+    end = context.info.end
+    return b"DownstreamEnd" if end == end else b"NotSet"  # nan: not over yet
+
+
 def _environment(command: Command) -> Getter:
     """The variable's value at load; `-` when it isn't set."""
     value = os.environ.get(command.argument, "-").encode()
@@ -94,6 +100,7 @@ def _metadata(command: Command) -> Getter:
 
 
 ROWS: Final[Mapping[str, Row]] = {
+    "ACCESS_LOG_TYPE": plain(Kind.TEXT, _log_type),
     "PROTOCOL": plain(Kind.TEXT, lambda context: _PROTOCOLS.get(context.info.protocol)),
     "RESPONSE_CODE": _count("status"),
     "RESPONSE_CODE_DETAILS": Row(Kind.TEXT, _details, Takes.ARGUMENT),
