@@ -56,9 +56,13 @@ def test_addresses(operator, expected):
 
 
 def test_without_an_upstream_connection_there_is_nothing():
-    names = ("UPSTREAM_LOCAL_ADDRESS", "UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT", "UPSTREAM_REMOTE_PORT")
+    names = (
+        "UPSTREAM_LOCAL_ADDRESS", "UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT", "UPSTREAM_REMOTE_PORT",
+        "UPSTREAM_TLS_VERSION", "UPSTREAM_REMOTE_ADDRESS_ENDPOINT_ID",
+    )  # fmt: skip
 
-    assert [rendered(f"%{name}%") for name in (*names, "UPSTREAM_TLS_VERSION")] == ["-"] * 4
+    assert [rendered(f"%{name}%") for name in names] == ["-"] * 5
+    assert rendered("%UPSTREAM_REMOTE_ADDRESS_ENDPOINT_ID%", upstream_connection=UPSTREAM) == ""
 
 
 def test_the_peer_is_the_client_when_nothing_else_is_known():
@@ -81,12 +85,12 @@ def test_names_and_reasons():
     context = a_context()
     connection = context.info.connection
     connection.listener, connection.filter_chain = "l", "f"
-    connection.transport_failure, connection.termination_details = "TLS_error", "why"
+    connection.transport_failure, connection.termination_details = "TLS error", "a b"
     template = (
         "%LISTENER_NAME% %FILTER_CHAIN_NAME% %DOWNSTREAM_TRANSPORT_FAILURE_REASON% %CONNECTION_TERMINATION_DETAILS%"
     )
 
-    assert compile_text(template).render(context) == b"l f TLS_error why"
+    assert compile_text(template).render(context) == b"l f TLS_error a b"
 
 
 def test_tls_of_both_sides():

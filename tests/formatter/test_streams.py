@@ -21,7 +21,7 @@ def rendered(template, **attributes):
         ("ACCESS_LOG_TYPE", {"end": nan}, "NotSet", "DownstreamEnd"),
         ("PROTOCOL", {"protocol": "HTTP/2"}, "HTTP/2", "-"),
         ("RESPONSE_CODE", {"status": 503}, "503", "0"),
-        ("RESPONSE_CODE_DETAILS", {"details": "a b\tc"}, "a_b_c", "-"),
+        ("RESPONSE_CODE_DETAILS", {"details": "a b c"}, "a_b_c", "-"),
         ("RESPONSE_CODE_DETAILS(ALLOW_WHITESPACES)", {"details": "a b"}, "a b", "-"),
         ("RESPONSE_CODE_DETAILS(X Y)", {"details": "via_upstream"}, "via_upstream", "-"),
         ("RESPONSE_FLAGS", {"flags": UF | URX}, "URX,UF", "-"),

@@ -55,8 +55,11 @@ def test_the_rest():
     connection = a_connection()
     connection.tls = TlsInfo(sni="up.sni")
     context = a_context(
-        upstream_cluster="c", upstream_connection=connection, upstream_protocol="HTTP/2", upstream_transport_failure="x"
+        upstream_cluster="c",
+        upstream_connection=connection,
+        upstream_protocol="HTTP/2",
+        upstream_transport_failure="x y",
     )
 
-    assert compile_text(template).render(context) == b"c 7 HTTP/2 up.sni x"
+    assert compile_text(template).render(context) == b"c 7 HTTP/2 up.sni x_y"
     assert compile_text(template).render(a_context()) == b"- 0 - - -"

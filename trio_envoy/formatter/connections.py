@@ -13,7 +13,7 @@ from typing import Any, Final
 from trio_envoy.formatter import certificates
 from trio_envoy.formatter.command import Command
 from trio_envoy.formatter.context import LogContext
-from trio_envoy.formatter.operator import Getter, Kind, Row, Takes, absent, constant, plain
+from trio_envoy.formatter.operator import Getter, Kind, Row, Takes, absent, constant, one_word, plain
 from trio_envoy.formatter.times import UTC_DEFAULT, time_format
 from trio_envoy.net.address import Address, IpAddress
 from trio_envoy.net.stream_info import TlsInfo
@@ -157,7 +157,9 @@ ROWS: Final[Mapping[str, Row]] = {
     "CONNECTION_ID": plain(Kind.COUNT, attrgetter("info.connection.id")),
     "LISTENER_NAME": _text("listener"),
     "FILTER_CHAIN_NAME": _text("filter_chain"),
-    "DOWNSTREAM_TRANSPORT_FAILURE_REASON": _text("transport_failure"),
+    "DOWNSTREAM_TRANSPORT_FAILURE_REASON": plain(
+        Kind.TEXT, lambda context: one_word(context.info.connection.transport_failure)
+    ),
     "CONNECTION_TERMINATION_DETAILS": _text("termination_details"),
     **dict(_addresses("DOWNSTREAM_LOCAL", attrgetter("info.connection.local"))),
     **dict(_addresses("DOWNSTREAM_REMOTE", _client)),
@@ -168,7 +170,7 @@ ROWS: Final[Mapping[str, Row]] = {
     # Addresses of internal listeners have an endpoint id; there are none.
     "DOWNSTREAM_LOCAL_ADDRESS_ENDPOINT_ID": constant(b""),
     "DOWNSTREAM_DIRECT_LOCAL_ADDRESS_ENDPOINT_ID": constant(b""),
-    "UPSTREAM_REMOTE_ADDRESS_ENDPOINT_ID": constant(b""),
+    "UPSTREAM_REMOTE_ADDRESS_ENDPOINT_ID": plain(Kind.TEXT, lambda c: None if _upstream_remote(c) is None else b""),
     **dict(_tls("DOWNSTREAM_TLS", _downstream_tls)),
     **dict(_tls("UPSTREAM_TLS", _upstream_tls)),
     **dict(_peer("DOWNSTREAM_PEER", _downstream_tls)),

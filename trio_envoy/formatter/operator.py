@@ -53,6 +53,11 @@ def plain(kind: Kind, get: Getter) -> Row:
     return Row(kind, lambda _: get)
 
 
+def one_word(text: str) -> bytes | None:
+    """A reason with `_` for spaces, so that a line can be split at them; None for ""."""
+    return text.replace(" ", "_").encode() or None
+
+
 def absent(takes: Takes = Takes.NOTHING) -> Row:
     """An operator whose source can't be configured here, so that it has no value, as in an Envoy that lacks it."""
     return Row(Kind.TEXT, lambda _: lambda _context: None, takes)

@@ -6,7 +6,6 @@ Source: Envoy, configuration/observability/access_log/usage; formatter/stream_in
 from __future__ import annotations
 
 import os
-import re
 import socket
 import uuid
 from collections.abc import Callable, Mapping
@@ -16,10 +15,8 @@ from typing import Any, Final
 from trio_envoy.errors import ConfigError
 from trio_envoy.formatter.command import Command
 from trio_envoy.formatter.context import LogContext
-from trio_envoy.formatter.operator import Getter, Kind, Row, Takes, absent, constant, plain
+from trio_envoy.formatter.operator import Getter, Kind, Row, Takes, absent, constant, one_word, plain
 from trio_envoy.net.stream_info import flags_long, flags_short
-
-_SPACE: Final = re.compile(r"\s")
 
 
 def _count(attribute: str) -> Row:
@@ -53,7 +50,7 @@ def _details(command: Command) -> Getter:
     """Spaces are written as `_`, so that a line can be split at them, unless ALLOW_WHITESPACES."""
     if command.argument == "ALLOW_WHITESPACES":
         return lambda context: context.info.details.encode() or None
-    return lambda context: _SPACE.sub("_", context.info.details).encode() or None
+    return lambda context: one_word(context.info.details)
 
 
 def _log_type(context: LogContext) -> bytes:

@@ -10,7 +10,7 @@ from operator import attrgetter
 from typing import Any, Final
 
 from trio_envoy.formatter.context import LogContext
-from trio_envoy.formatter.operator import Kind, Row, plain
+from trio_envoy.formatter.operator import Kind, Row, one_word, plain
 
 _Render = Callable[[Any], str]
 """From an upstream.host.Host (a floor above) to text."""
@@ -90,5 +90,7 @@ ROWS: Final[Mapping[str, Row]] = {
     "UPSTREAM_PROTOCOL": _text("upstream_protocol"),
     "UPSTREAM_REQUEST_ATTEMPT_COUNT": plain(Kind.COUNT, attrgetter("info.upstream_attempts")),
     "UPSTREAM_SERVER_NAME": plain(Kind.TEXT, _server_name),
-    "UPSTREAM_TRANSPORT_FAILURE_REASON": _text("upstream_transport_failure"),
+    "UPSTREAM_TRANSPORT_FAILURE_REASON": plain(
+        Kind.TEXT, lambda context: one_word(context.info.upstream_transport_failure)
+    ),
 }
