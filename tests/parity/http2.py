@@ -6,12 +6,17 @@ from typing import Any
 import attrs
 import h2.config
 import h2.connection
+import h2.errors
 import h2.events
 import h2.exceptions
 import trio
 
 from tests.parity.case import Headers
 from tests.parity.http1 import Reader
+
+
+_HEAD = 9  # bytes of a frame's head
+_GOAWAY = 7
 
 
 @attrs.define(eq=False)
@@ -37,7 +42,7 @@ class Peer:
     """One HTTP/2 connection.
 
     Attributes:
-        goaway: the error name of a received GOAWAY; "" if none.
+        goaway: the error names of the GOAWAYs that came.
         on_stream: for a server: called with each new stream once its head is there.
     """
 
@@ -46,7 +51,7 @@ class Peer:
     reader: Reader
     on_stream: Callable[["Stream"], Awaitable[None]] | None = None
     streams: dict[int, Stream] = attrs.field(factory=dict)
-    goaway: str = ""
+    goaway: list[str] = attrs.field(factory=list)
     _h2: h2.connection.H2Connection = attrs.field(init=False)
     _window: trio.Condition = attrs.field(factory=trio.Condition, init=False)
     _sending: trio.Lock = attrs.field(factory=trio.Lock, init=False)
@@ -81,11 +86,11 @@ class Peer:
 
     async def run(self, nursery: trio.Nursery) -> None:
         """Read until the peer ends; new streams of a server are served in the nursery."""
+        waiting = False
         while True:
-            if not self.reader.buffer and not await self.reader.more():
+            if (waiting or not self.reader.buffer) and not await self.reader.more():
                 break
-            data = bytes(self.reader.buffer)
-            self.reader.buffer.clear()
+            waiting = not (data := self._frames())
             try:
                 events = self._h2.receive_data(data)
             except h2.exceptions.ProtocolError:
@@ -142,6 +147,25 @@ class Peer:
         self._h2.close_connection()
         await self.flush()
 
+    def _frames(self) -> bytes:
+        """The bytes that came; for a client without GOAWAY frames, after which h2 would take no others."""
+        if not self.client:
+            data = bytes(self.reader.buffer)
+            self.reader.buffer.clear()
+            return data
+        frames = b""
+        buffer = self.reader.buffer
+        while len(buffer) >= _HEAD and len(buffer) >= (size := _HEAD + int.from_bytes(buffer[:3])):
+            frame = bytes(buffer[:size])
+            del buffer[:size]
+            if frame[3] == _GOAWAY:
+                code = int.from_bytes(frame[13:17])
+                known = code in h2.errors.ErrorCodes.__members__.values()
+                self.goaway.append(h2.errors.ErrorCodes(code).name if known else str(code))
+            else:
+                frames += frame
+        return frames
+
     async def _on_event(self, event: h2.events.Event, nursery: trio.Nursery) -> None:
         stream = self.streams.get(getattr(event, "stream_id", 0) or 0)
         match event:
@@ -168,7 +192,7 @@ class Peer:
             case h2.events.StreamEnded() if stream:
                 stream.over.set()
             case h2.events.ConnectionTerminated():
-                self.goaway = _code(event.error_code)
+                self.goaway.append(_code(event.error_code))
             case h2.events.WindowUpdated() | h2.events.RemoteSettingsChanged():
                 await self._wake()
 

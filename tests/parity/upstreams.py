@@ -175,7 +175,9 @@ class Upstream:
             answer = self._choose(one.first(":method"), one.first(":path"))
             if not answer.early:
                 await one.over.wait()
-            self._remember(facts, headers=one.headers, message=one)
+            pseudo = sorted(field for field in one.headers if field[0].startswith(":"))  # their order says nothing
+            others = [field for field in one.headers if not field[0].startswith(":")]
+            self._remember(facts, headers=pseudo + others, message=one)
             await self._answer_h2(peer, one, answer)
             if answer.then == "close":
                 await self._end(raw, "close")
