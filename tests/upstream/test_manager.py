@@ -66,11 +66,11 @@ async def test_it_has_started_when_all_clusters_are_warm(services, autojump_cloc
 
 async def test_five_thousand_static_clusters_are_made_quickly_and_have_no_task(services, nursery):
     configs = [config_of("10.0.0.1:80", name=f"c{number}") for number in range(5000)]
-    started = time.perf_counter()
+    started = time.process_time()
 
     manager = ClusterManager(configs, services)
 
-    assert time.perf_counter() - started < 2.5  # 0.5 s on an idle machine
+    assert time.process_time() - started < 5  # 0.35 s without a tracer
     before = trio.lowlevel.current_statistics().tasks_living
     await nursery.start(manager.run)
     assert trio.lowlevel.current_statistics().tasks_living == before + 2  # manager and keeper

@@ -114,7 +114,9 @@ class Cluster:
             stream = await pool.wait(context)
         return stream
 
-    def charge_response(self, host: Host | None, status: int, *, internal: bool = False, canary: bool = False) -> None:
+    def charge_response(
+        self, host: Host | None, status: int, *, internal: bool = False, canary: bool = False, judged: bool = True
+    ) -> None:
         """Count a response that the router passes on, from upstream or made by itself for this cluster.
 
         Args:
@@ -122,14 +124,16 @@ class Cluster:
             status: of the response.
             internal: the request counts as internal (x-envoy-internal), not external.
             canary: x-envoy-upstream-canary was true.
+            judged: the status tells whether the host did well; of a gRPC response its trailers do.
         """
         self.stats.upstream_rq_completed += 1
         (self._inner_counts() if internal else self._outside).count(status)
         if host is not None:
-            if status < 500:
-                host.rq_success += 1
-            else:
-                host.rq_error += 1
+            if judged:
+                if status < 500:
+                    host.rq_success += 1
+                else:
+                    host.rq_error += 1
             if self._zone and host.locality.zone:
                 self._counts(f"zone.{self._zone}.{host.locality.zone}.").count(status)
             canary = canary or host.canary
