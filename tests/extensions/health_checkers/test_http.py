@@ -12,9 +12,11 @@ from trio_envoy.config.core import HeaderAppendAction, HeaderValue, HeaderValueO
 from trio_envoy.config.endpoint import HealthCheckConfig
 from trio_envoy.config.healthcheck import HealthCheck, HttpHealthCheck, Payload
 from trio_envoy.config.matcher import StringMatcher
+from trio_envoy.config.runtime_layers import LayeredRuntime, RuntimeLayer
 from trio_envoy.config.types import CodecClientType, Int64Range
 from trio_envoy.errors import ConfigError
 from trio_envoy.net.channel import send_all
+from trio_envoy.runtime import Runtime, RuntimeStats
 
 A = "10.0.0.1:80"
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
@@ -237,6 +239,16 @@ async def test_the_service_name_is_counted(run, services, autojump_clock):
     await run(checked(service_name_matcher=StringMatcher(prefix="loc")), Peer(OK))
 
     assert counted(services)["health_check.verify_cluster"] == 1
+
+
+async def test_the_runtime_can_turn_the_service_name_off(run, services, autojump_clock):
+    values = {"health_check.verify_cluster": 0}
+    services.runtime = Runtime(LayeredRuntime(layers=(RuntimeLayer(name="l", static_layer=values),)), RuntimeStats())
+
+    cluster = await run(checked(service_name_matcher=StringMatcher(prefix="loc")), Peer(OK))
+
+    assert health(cluster) == "healthy"
+    assert "health_check.verify_cluster" not in counted(services)
 
 
 async def test_broken_answers_are_network_failures(run, services, autojump_clock):

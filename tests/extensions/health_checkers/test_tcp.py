@@ -88,6 +88,17 @@ async def test_an_answer_in_pieces_on_a_connection_that_is_kept(services, autoju
     assert counted(services)["health_check.success"] == 3
 
 
+async def test_a_greeting_that_needs_no_question(services, autojump_clock, nursery):
+    async def greet():
+        await send_all(await services.network.accept(A, 0), b"220 ready")
+
+    nursery.start_soon(greet)
+    greeting = TcpHealthCheck(receive=(Payload(binary=b"220"),))
+
+    async with LiveCluster(checked(greeting), services) as cluster:
+        assert health(cluster) == "healthy"
+
+
 async def test_a_wrong_answer_times_out(services, autojump_clock, nursery):
     nursery.start_soon(peer, services, [[b"pang"]])
 

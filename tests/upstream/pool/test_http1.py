@@ -83,6 +83,21 @@ async def test_a_connection_on_which_something_came_unasked_is_not_used(services
         assert counted(services)["upstream_cx_destroy_local"] == 1
 
 
+async def test_a_connection_that_was_reset_is_not_used(services, autojump_clock, monkeypatch):
+    async with live(services) as cluster:
+        first = await open_stream(cluster)
+        first.release()
+        monkeypatch.setattr(first.channel, "recv_into", broken)
+        monkeypatch.setattr(first.channel, "readable", lambda: True)
+
+        assert await open_stream(cluster) is not first
+        assert counted(services)["upstream_cx_destroy_remote"] == 1
+
+
+def broken(_buffer):
+    raise ConnectionResetError
+
+
 async def test_a_connection_that_only_seemed_readable_is_used(services, autojump_clock, monkeypatch):
     async with live(services) as cluster:
         first = await open_stream(cluster)
