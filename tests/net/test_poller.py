@@ -7,7 +7,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from tests.fakes import receive_some, socket_channel, tcp_pair
-from trio_envoy.net.poller import BUFFER_BYTES, EpollPoller, PlainPoller, make_poller
+from trio_envoy.net.poller import BUFFER_BYTES, EpollPoller, PlainPoller, Pollable, make_poller
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="epoll")
@@ -80,3 +80,24 @@ async def test_the_plain_one_forgets_channels_that_no_longer_ask(nursery):
 
     assert called == [2]
     channel.close()
+
+
+def test_what_is_polled_can_tell_whether_its_peer_ended():
+    with pytest.raises(NotImplementedError):
+        Pollable(0, EpollPoller()).peer_ended()
+
+
+async def test_an_event_of_a_descriptor_that_left_is_passed_over(nursery):
+    poller = EpollPoller()
+    left, right = tcp_pair()
+    other, peer = tcp_pair()
+    channel, stays = socket_channel(left, poller), socket_channel(other, poller)
+    del poller._channels[channel.fd]  # as if it had left between the event and its dispatch
+    nursery.start_soon(poller.run)
+    right.send(b"x")
+    peer.send(b"y")
+
+    assert await receive_some(stays) == b"y"
+    assert not channel.can_read
+    for sock in (left, right, other, peer):
+        sock.close()

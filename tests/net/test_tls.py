@@ -10,7 +10,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from tests.fakes import receive_all, receive_exactly, receive_some, socket_channel, tcp_pair
 from tests.net.tls_pair import LEAF, VERSIONS, Pair, client_context, server_context
-from trio_envoy.net.channel import send_all
+from trio_envoy.net.channel import send_all, send_rest
 from trio_envoy.net.tls import SslStats, TlsCounts, is_sni, wrap
 from trio_envoy.stats.store import Store
 
@@ -85,6 +85,19 @@ async def test_a_full_peer_takes_nothing(shaken):
     while client.send(bytes(100_000)) == 100_000:
         pass
     assert client.send(bytes(100_000)) == 0
+
+
+async def test_what_was_taken_is_told_by_the_record(shaken):
+    server, client = shaken
+    data = bytes(range(256)) * 40_000
+    sent = client.send(data)
+    assert 0 < sent < len(data)
+    assert sent % 16384 == 0
+    assert client.info.bytes_sent == sent
+
+    async with trio.open_nursery() as both:
+        both.start_soon(send_rest, client, data, sent)
+        assert await receive_exactly(server, len(data)) == data
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -279,6 +292,27 @@ async def test_the_other_direction_that_openssl_wants_is_waited_for(shaken, monk
         await server.wait_write()
     assert server.send(b"x") == 1
     assert await receive_some(server) == b"y"
+
+
+async def test_a_handshake_may_wait_to_write(pair_of, monkeypatch):
+    pair = pair_of()
+    wants = [ssl.SSLWantWriteError()]
+    real = pair.client._tls.do_handshake
+
+    def do_handshake():
+        if wants:
+            raise wants.pop()
+        real()
+
+    async def room(channel):
+        channel.can_write = True
+
+    monkeypatch.setattr(pair.client._tls, "do_handshake", do_handshake)
+    monkeypatch.setattr(pair.client.poller, "wait_write", room)
+    await pair.shake()
+
+    assert pair.client.can_write
+    assert not wants
 
 
 async def test_it_talks_to_trios_own_tls(poller):

@@ -259,6 +259,41 @@ async def test_the_connection_limit_of_the_runtime(nursery, services):
         assert listener.stats.downstream_cx_total == 1
 
 
+async def test_filters_are_told_when_connections_are_to_end(nursery, services):
+    listener = a_listener(services, FilterChain(filters=(Filter(name="s", typed_config=Scripted(serve=receive)),)))
+    asked = listener._handler._chains.find(None).terminal.context.draining
+    await nursery.start(listener.run)
+    assert not asked()
+
+    listener.drain(0, stop=False)
+    assert asked()
+    listener.stop()
+
+
+async def receive(_connection):
+    raise AssertionError("nobody connects")
+
+
+async def test_stopped_as_soon_as_it_runs(nursery, services):
+    listener = a_listener(services)
+    await nursery.start(listener.run)
+    listener.stop()
+    await wait_all_tasks_blocked()
+
+    with pytest.raises(OSError, match="failed"):
+        await ask(listener.addresses[0])
+
+
+async def test_stopped_before_it_runs(nursery, services):
+    listener = a_listener(services)
+    listener.bind()
+    listener.stop()
+    await nursery.start(listener.run)
+
+    with pytest.raises(OSError, match="failed"):
+        await ask(listener.addresses[0])
+
+
 class TestStopping:
     @pytest.fixture
     async def opened(self, nursery, services):
@@ -277,6 +312,7 @@ class TestStopping:
         listener, stream, stopped = opened
         listener.stop()
         listener.stop()
+        await wait_all_tasks_blocked()
 
         with pytest.raises(OSError, match="failed"):
             await ask(listener.addresses[0])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 
 from tests.fakes import a_services
 from trio_envoy.config.address import Address, SocketAddress
@@ -115,6 +116,7 @@ class TestDrain:
         return made
 
     async def open_ones(self, manager):
+        await wait_all_tasks_blocked()
         return [listener.name for listener in manager.listeners if await is_open(listener.addresses[0])]
 
     async def test_all_stop_at_once(self, manager):

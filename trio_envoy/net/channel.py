@@ -20,7 +20,8 @@ class Channel(Protocol):
     Attributes:
         info: addresses, TLS facts, connection id.
         on_gone: called once (from the poller's task, must not block or close) when the peer has closed or reset its
-            side while nobody reads; codecs set it for the time of an exchange. None: nobody cares.
+            side while nobody reads, also when that was before it was set; codecs set it for the time of an exchange.
+            None: nobody cares.
     """
 
     info: ConnectionInfo
@@ -28,7 +29,7 @@ class Channel(Protocol):
 
     @property
     def closed(self) -> bool:
-        """close() or reset() was called."""
+        """close() or reset() was called: recv_into and send raise OSError, waiting returns."""
 
     def recv_into(self, buffer: bytearray | memoryview) -> int | None:
         """Bytes read; 0 at the end of the stream; None when nothing is here yet.
@@ -38,7 +39,13 @@ class Channel(Protocol):
         """
 
     def send(self, data: Buffer) -> int:
-        """Bytes taken; 0 when the peer takes none now. Raises OSError when the connection broke."""
+        """Bytes taken; 0 when the peer takes none now.
+
+        What it did not take goes first, and not in smaller pieces, into the next send(): TLS may have begun with it.
+
+        Raises:
+            OSError: the connection broke.
+        """
 
     async def wait_read(self) -> None:
         """Return when recv_into is worth a try (it may still give None). A checkpoint."""

@@ -2,7 +2,7 @@
 
 Rules:
 1. OpenSSL reads one record at a time, so a short read says nothing: can_read stays set until it wants more.
-2. What send() did not take is half encrypted: the next send() must begin with it (send_all and all codecs do so).
+2. Of what send() did not take a record may be half written: the next send() begins with the same bytes (Channel.send).
 3. A renegotiation is refused, so the two directions do not wait for each other once the hands are shaken; where OpenSSL
    wants the other direction all the same (a key update), Trio's own wait_readable and wait_writable are used.
 4. What the TLS library says of a failure goes into info.transport_failure and is counted, in the handshake and later.
@@ -15,7 +15,7 @@ import errno
 import socket
 import ssl
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from trio.lowlevel import wait_readable, wait_writable
 
@@ -27,6 +27,8 @@ from trio_envoy.net.stream_info import ConnectionInfo, TlsInfo
 from trio_envoy.net.tls_errors import NO_CERTIFICATE, VERIFY_FAILED, failure_text, reason_of, wrong_names_text
 from trio_envoy.stats.declare import Counter, StatsBlock
 from trio_envoy.stats.store import Cell, Scope
+
+_RECORD_BYTES: Final = 16384  # the most that a record holds (RFC 8446, section 5.1)
 
 
 class SslStats(StatsBlock):
@@ -224,11 +226,12 @@ class TlsChannel(SocketChannel):
         total = len(data)
         sent = 0
         try:
-            sent = self._send(data) if total else 0
-            if sent < total:  # one record of 16 KiB
+            if total <= _RECORD_BYTES:
+                sent = self._send(data) if total else 0
+            else:  # OpenSSL takes a piece whole or not at all
                 view = memoryview(data)
                 while sent < total:
-                    sent += self._send(view[sent:])
+                    sent += self._send(view[sent : sent + _RECORD_BYTES])
         except ssl.SSLWantWriteError:
             self.can_write = False
         except ssl.SSLWantReadError:

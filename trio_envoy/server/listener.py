@@ -65,8 +65,6 @@ class Listener:
         self.name = config.name or str(uuid.uuid4())
         self._address_configs = _address_configs(config)
         self.addresses: tuple[Address, ...] = tuple(from_config(address) for address in self._address_configs)
-        self.draining = False
-        self._drain_began = 0.0
         self.stopped = False
         self._services = services
         self._on_stop = on_stop
@@ -82,7 +80,7 @@ class Listener:
                 listener_name=self.name,
                 buffer_limit_bytes=DEFAULT_BUFFER_LIMIT_BYTES if limit is None else limit,
                 direction=config.traffic_direction.value,
-                draining=self._drain_close,
+                draining=self._drain.wanted,
             ),
         )
         self._limit_key = f"envoy.resource_limits.listener.{self.name}.connection_limit"
@@ -140,6 +138,9 @@ class Listener:
 
         Cancelled: connections are cut.
         """
+        if self.stopped:
+            task_status.started()
+            return
         self.bind()
         try:
             self._listen()
@@ -151,6 +152,7 @@ class Listener:
                         accepting.start_soon(self._accept, sock, connections)
                     accepting.start_soon(self._stop_when_drained)
                     task_status.started()
+                self.close()
         finally:
             self.close()
             self._ended.set()
@@ -162,26 +164,15 @@ class Listener:
             except OSError as error:  # without reuse_port, when another one bound the address and was faster
                 raise BindError(address, error.strerror or str(error)) from error
 
-    def _drain_close(self) -> bool:
-        """Whether a connection is to end with its next response (Envoy's DrainManagerImpl::drainClose).
-
-        Gradually: the longer it drains, the likelier.
-        """
-        services = self._services
-        if not self.draining:
-            return services.draining
-        if not services.options.drain_gradually or not self._drain_time:
-            return True
-        return services.random.random() * self._drain_time < trio.current_time() - self._drain_began
-
     def stop(self) -> None:
         """Take no more connections; those that are there go on."""
         if self.stopped:
             return
         self.stopped = True
-        if self._accepting is not None:
-            self._accepting.cancel()
-        self.close()
+        if self._accepting is None:
+            self.close()
+        else:
+            self._accepting.cancel()  # run() closes the sockets, once nobody waits on them
         self._on_stop()
 
     def drain(self, seconds: float, *, stop: bool = True) -> None:
