@@ -117,6 +117,7 @@ class ConnectionInfo:
         filter_chain: name of the filter chain; listener: name of the listener.
         bytes_received, bytes_sent: counted by the channel, above TLS.
         transport_failure: why the transport socket failed, as Envoy words it.
+        connect_start, connect_end: trio times (upstream): connecting began, hands were shaken; nan when unknown.
     """
 
     tls: TlsInfo | None = None
@@ -128,6 +129,8 @@ class ConnectionInfo:
     bytes_sent: int = 0
     transport_failure: str = ""
     termination_details: str = ""
+    connect_start: float = nan
+    connect_end: float = nan
 
     def __init__(self, connection_id: int, local: Address, remote: Address) -> None:
         self.id = connection_id

@@ -262,6 +262,7 @@ async def test_connect_time_and_length_are_recorded(services, autojump_clock):
         stream = await open_stream(cluster)
         await trio.sleep(1)
         stream.release(cut_short=True)
+        assert (stream.connection.connect_start, stream.connection.connect_end) == (0, 0.5)
         services.stats.flush()
 
         histograms = {

@@ -229,7 +229,9 @@ class Pool:
                 channel = await context.dialer.dial(
                     host.address, hostname=host.hostname, server_name=self._server_name, alpn=alpn
                 )
-                stats.upstream_cx_connect_ms.record((trio.current_time() - start) * 1000)
+                info = channel.info
+                info.connect_start, info.connect_end = start, trio.current_time()
+                stats.upstream_cx_connect_ms.record((info.connect_end - start) * 1000)
                 return channel
             stats.upstream_cx_connect_timeout += 1
             failure = UpstreamFailure(TIMEOUT, UF, sent=False)
