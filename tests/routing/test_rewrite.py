@@ -4,6 +4,7 @@ import pytest
 
 from tests.messages import a_request, a_runtime, from_yaml
 from trio_envoy.config.route import Route
+from trio_envoy.errors import ConfigError
 from trio_envoy.routing.rewrite import compile_path_rewrite, compile_rewrite, set_host
 
 
@@ -136,6 +137,13 @@ def test_an_empty_host_leaves_no_word_of_it():
 
     assert told(request) == []
     assert request.authority == b"n"
+
+
+def test_two_ways_to_rewrite_the_path_are_refused():
+    both = f"match: {{prefix: /}}\nroute: {{cluster: c, prefix_rewrite: /x, regex_rewrite: {regex('a', 'b')}}}"
+
+    with pytest.raises(ConfigError, match="Specify only one of prefix_rewrite, regex_rewrite or path_rewrite_policy"):
+        rewritten(both, "/")
 
 
 def test_nothing_to_rewrite_is_none():

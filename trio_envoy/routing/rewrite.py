@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from trio_envoy.config.route_action import RedirectAction, RouteAction
 from trio_envoy.config.route_match import RouteMatch
+from trio_envoy.errors import ConfigError
 from trio_envoy.http.message import Request
 from trio_envoy.http.query import bare_path
 from trio_envoy.matching.regex import substitution
@@ -53,8 +54,11 @@ def compile_rewrite(match: RouteMatch, action: RouteAction, runtime: Runtime) ->
     """What the route action rewrites, auto_host_rewrite aside; None: nothing.
 
     Raises:
-        ConfigError: a bad regex.
+        ConfigError: a bad regex, or two ways to rewrite the path.
     """
+    if action.prefix_rewrite and action.regex_rewrite is not None:
+        text = "Specify only one of prefix_rewrite, regex_rewrite or path_rewrite_policy"
+        raise ConfigError(text, at=action, field="regex_rewrite")
     host_of = _host(action, runtime)
     path_of = _path(match, action, runtime)
     if host_of is None:
