@@ -185,9 +185,10 @@ class Client:
                 for stream in opened:
                     await stream.over.wait()
                 nursery.cancel_scope.cancel()
-        shown: dict[str, Any] = {"streams": [_shown_stream(stream, step.show) for stream in opened]}
         if step.fate:
             await trio.sleep(_CLOSE if step.until_close and not connection.reader.ended else _GRACE)
+        shown: dict[str, Any] = {"streams": [_shown_stream(stream, step.show) for stream in opened]}
+        if step.fate:
             shown["connection"] = "closed" if connection.reader.ended else "kept"
         if peer.goaway:
             shown["goaway"] = peer.goaway
@@ -356,8 +357,9 @@ def _h2_fields(request: steps.Request) -> steps.Headers:
 
 def _patience(line: steps.Line, answers: list[Message]) -> float:
     last = answers[-1] if answers else None
+    asked = ((last and last.first("connection")) or "").lower()
     announced = last is not None and (
-        (last.first("connection") or "").lower() == "close" or not last.whole or last.start.startswith("HTTP/1.0")
+        asked == "close" or not last.whole or (last.start.startswith("HTTP/1.0") and asked != "keep-alive")
     )
     return _CLOSE if line.until_close or announced or last is None else _GRACE
 

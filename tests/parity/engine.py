@@ -4,7 +4,7 @@ import json
 import re
 import tempfile
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -48,9 +48,23 @@ async def run_case(case: Case, subject: Subject, certificates: Certificates) -> 
     raise SubjectError(f"{case.name}: not done after {_LIMIT:.0f} s")
 
 
-async def run_cases(cases: list[Case], subject: Subject) -> dict[str, dict[str, Any] | Exception]:
-    """All cases, some at a time; what each gave or raised, by name."""
-    results: dict[str, dict[str, Any] | Exception] = {}
+Result = dict[str, Any] | Exception
+
+
+async def run_cases(
+    cases: Sequence[Case], subject: Subject, done: Callable[[str, Result], object] = lambda *_: None
+) -> dict[str, Result]:
+    """All cases, some at a time.
+
+    Args:
+        cases: begun in this order.
+        subject: what they are run against.
+        done: called with each case's name and result as soon as there is one.
+
+    Returns:
+        What each case gave or raised, by name.
+    """
+    results: dict[str, Result] = {}
     limit = trio.CapacityLimiter(AT_ONCE)
 
     async def one(case: Case, certificates: Certificates) -> None:
@@ -59,6 +73,7 @@ async def run_cases(cases: list[Case], subject: Subject) -> dict[str, dict[str, 
                 results[case.name] = await run_case(case, subject, certificates)
             except Exception as error:  # noqa: BLE001 # one broken case must not hide the others
                 results[case.name] = error
+            done(case.name, results[case.name])
 
     with tempfile.TemporaryDirectory(prefix="parity-certificates-") as directory:
         certificates = Certificates(Path(directory))

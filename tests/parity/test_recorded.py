@@ -1,47 +1,76 @@
-"""Ours against what the real Envoy answered: one test per case, all cases run together beforehand."""
+"""Ours against what the real Envoy answered: one test per case; the cases run together in a thread beside."""
 
 import os
-from collections.abc import Mapping
-from typing import Any
+import threading
+from collections.abc import Iterator, Sequence
 
 import pytest
 import trio
 
 from tests.parity.case import Case, find
 from tests.parity.differences import differences, known
-from tests.parity.engine import compared, explain, run_cases
+from tests.parity.engine import Result, compared, explain, run_cases
 from tests.parity.record import recorded
 from tests.parity.subjects import ours
 
 _CASES = {case.name: case for case in find()}
+_PATIENCE = 600.0  # s; far more than all cases take
 
-_Results = Mapping[str, dict[str, Any] | Exception]
 
+class _Run:
+    """Runs cases and hands out the result of each as soon as it is there."""
 
-class _OneByOne(dict[str, Any]):
-    """Under pytest-xdist every worker has all tests but runs some: each case is run when it is asked for."""
+    def __init__(self, cases: Sequence[Case]) -> None:
+        self._cases = cases
+        self._results: dict[str, Result] = {}
+        self._there = {case.name: threading.Event() for case in cases}
+        self._scope = trio.CancelScope()
+        self._token: trio.lowlevel.TrioToken | None = None
+        self._thread = threading.Thread(target=trio.run, args=(self._work,))
 
-    def __missing__(self, name: str) -> Any:
-        self[name] = trio.run(run_cases, [_CASES[name]], ours())[name]
-        return self[name]
+    def __enter__(self) -> "_Run":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._token is not None and self._thread.is_alive():
+            trio.from_thread.run_sync(self._scope.cancel, trio_token=self._token)
+        self._thread.join()
+
+    def result(self, case: Case) -> Result:
+        """Wait for one case."""
+        assert self._there[case.name].wait(_PATIENCE), "the run beside has ended"
+        return self._results[case.name]
+
+    async def _work(self) -> None:
+        self._token = trio.lowlevel.current_trio_token()
+        with self._scope:
+            await run_cases(self._cases, ours(), self._done)
+
+    def _done(self, name: str, result: Result) -> None:
+        self._results[name] = result
+        self._there[name].set()
 
 
 @pytest.fixture(scope="module")
-def results(request: pytest.FixtureRequest) -> _Results:
-    """What ours answers to every case that this session asks for."""
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        return _OneByOne()
+def run(request: pytest.FixtureRequest) -> Iterator[_Run]:
+    """A run of the cases that this session asks for; under pytest-xdist, where each worker has all, of none."""
     asked = {
-        item.callspec.params["case"].name
+        item.callspec.params["case"].name: item.callspec.params["case"]
         for item in request.session.items
-        if isinstance(item, pytest.Function) and item.path == request.path and hasattr(item, "callspec")
+        if isinstance(item, pytest.Function) and item.path == request.path and "case" in item.callspec.params
     }
-    return trio.run(run_cases, [case for name, case in _CASES.items() if name in asked], ours())
+    with _Run([] if "PYTEST_XDIST_WORKER" in os.environ else list(asked.values())) as run:
+        yield run
 
 
 @pytest.mark.parametrize("case", _CASES.values(), ids=_CASES)
-def test_ours_is_as_recorded(case: Case, results: _Results) -> None:
-    result = results[case.name]
+def test_ours_is_as_recorded(case: Case, run: _Run) -> None:
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        with _Run([case]) as alone:
+            result = alone.result(case)
+    else:
+        result = run.result(case)
     if isinstance(result, Exception):
         pytest.fail(explain(result), pytrace=False)
 
