@@ -30,6 +30,12 @@ def test_addresses_print_as_in_envoy(address, text, ip, family, sockaddr):
     assert (str(address), address.ip, address.family, address.sockaddr) == (text, ip, family, sockaddr)
 
 
+@pytest.mark.parametrize("address", [IpAddress("::1", 80), PipeAddress("/tmp/a")])
+def test_their_bytes_are_kept(address):
+    assert address.text == str(address).encode()
+    assert address.text is address.text
+
+
 def test_addresses_are_values():
     assert {IpAddress("::1", 1), IpAddress("::1", 1)} == {IpAddress("::1", 2).with_port(1)}
     assert PipeAddress("/a") != IpAddress("127.0.0.1", 1)

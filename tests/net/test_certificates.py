@@ -13,7 +13,14 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
-from cryptography.x509 import CertificateBuilder, Name, random_serial_number
+from cryptography.x509 import (
+    CertificateBuilder,
+    Name,
+    RFC822Name,
+    SubjectAlternativeName,
+    UniformResourceIdentifier,
+    random_serial_number,
+)
 
 from trio_envoy.net.certificates import BadKey, CertificateFacts, check_key, describe, is_weak
 from trio_envoy.util import clock
@@ -49,6 +56,12 @@ def test_an_authority_has_no_names():
     assert describe(AUTHORITY.cert_pem.bytes(), "ca.pem").tree()["subject_alt_names"] == []
 
 
+def test_names_of_other_kinds():
+    names = SubjectAlternativeName([UniformResourceIdentifier("spiffe://a/b"), RFC822Name("me@a.test")])
+
+    assert describe(a_certificate(2048, names)[0], "x").names == (("uri", "spiffe://a/b"),)
+
+
 def test_facts_of_a_context():
     soon = dt.datetime.fromtimestamp(clock.now() + 10 * 86400 + 100, dt.UTC)
     chain = describe(pem_of(AUTHORITY.issue_cert("a", not_after=soon))[0], "a.pem")
@@ -65,15 +78,17 @@ def test_no_certificate():
         describe(b"hi", "x")
 
 
-def a_certificate(bits: int) -> tuple[bytes, bytes]:
+def a_certificate(bits: int, names: SubjectAlternativeName | None = None) -> tuple[bytes, bytes]:
     key = rsa.generate_private_key(65537, bits)
     now = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-    certificate = (
+    builder = (
         CertificateBuilder(Name([]), Name([]), key.public_key(), random_serial_number())
         .not_valid_before(now)
         .not_valid_after(now + dt.timedelta(days=1))
-        .sign(key, SHA256())
     )
+    if names is not None:
+        builder = builder.add_extension(names, critical=False)
+    certificate = builder.sign(key, SHA256())
     return certificate.public_bytes(Encoding.PEM), key.private_bytes(
         Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()
     )

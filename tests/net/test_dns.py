@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import socket
+import struct
 import subprocess
 import sys
 
@@ -345,7 +347,9 @@ class TestSockets:
                 data += await stream.receive_some()
             wire = answer(bytes(data[2:]))
             wire = len(wire).to_bytes(2, "big") + wire
-            if b"\x04drop" not in data:
+            if b"\x05reset" in data:
+                stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            elif b"\x04drop" not in data:
                 for part in (wire[:1], wire[1:20], wire[20:]):
                     await stream.send_all(part)
                     await trio.testing.wait_all_tasks_blocked()
@@ -376,9 +380,10 @@ class TestSockets:
 
         assert await resolver.resolve(name, Family.V4_ONLY) == Resolution(("10.0.0.1",), 60.0)
 
-    async def test_a_connection_that_is_cut_is_no_answer(self, files, stats, server):
+    @pytest.mark.parametrize("name", ["drop", "reset"])
+    async def test_a_connection_that_is_cut_is_no_answer(self, files, stats, server, name):
         with pytest.raises(DnsFailure, match="Could not contact"):
-            await Resolver(stats, servers=[server], use_tcp=True, **files).resolve("drop", Family.V4_ONLY)
+            await Resolver(stats, servers=[server], use_tcp=True, **files).resolve(name, Family.V4_ONLY)
 
     @pytest.mark.parametrize("use_tcp", [False, True])
     async def test_nobody_listens(self, files, stats, use_tcp):

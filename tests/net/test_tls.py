@@ -172,6 +172,21 @@ async def test_garbage_after_the_handshake_is_an_error(shaken):
     assert "WRONG_VERSION_NUMBER" in server.info.transport_failure
 
 
+async def test_sending_to_a_peer_that_was_reset_is_an_error(shaken):
+    server, client = shaken
+    client.reset()
+
+    with pytest.raises(OSError):  # noqa: PT011 - broken pipe or reset
+        await send_all(server, bytes(20_000_000))
+
+
+async def test_nothing_here_is_none_without_asking(shaken):
+    server, _client = shaken
+    server.can_read = False
+
+    assert server.recv_into(bytearray(1)) is None
+
+
 async def test_closed_it_answers_like_a_broken_one(shaken):
     server, _client = shaken
     server.close()
@@ -209,6 +224,7 @@ class TestReadable:
         assert await receive_exactly(client, 6) == b"answer"
         await wait_all_tasks_blocked(0.01)
 
+        assert not client.readable()
         assert not client.readable()
         assert not server.readable()
 
