@@ -36,6 +36,7 @@ class Parser:
 
     Attributes:
         surplus: bytes came where no message may begin; they are dropped.
+        refused_bytes, refused_header_bytes: of the head that broke the protocol, or broke off.
     """
 
     __slots__ = (
@@ -48,6 +49,8 @@ class Parser:
         "_partial",
         "_reader",
         "_stats",
+        "refused_bytes",
+        "refused_header_bytes",
         "surplus",
     )
 
@@ -61,6 +64,7 @@ class Parser:
         self._error: RemoteProtocolError | None = None
         self._open = True  # a head may come
         self.surplus = False
+        self.refused_bytes = self.refused_header_bytes = 0
         self._reader = HeadReader(make)
 
     @property
@@ -90,7 +94,22 @@ class Parser:
                     return
         except RemoteProtocolError as error:
             self._error = error
+            self.refused_bytes = len(self._partial) or size - position
             self._partial.clear()
+
+    def end_of_stream(self) -> None:
+        """The peer sends no more.
+
+        Raises:
+            RemoteProtocolError: in the middle of a message.
+        """
+        if self._framing is not None:
+            framing, self._framing = self._framing, None
+            framing.end_of_stream()
+        elif self._partial:
+            self.refused_bytes = len(self._partial)
+            self._partial.clear()
+            raise RemoteProtocolError("http1.codec_error")
 
     def _head(self, data: bytes, position: int) -> int:
         """Read the head that starts (or goes on) at position; where it ends, or len(data)."""
@@ -119,9 +138,9 @@ class Parser:
         if found is None:
             self._check_partial(partial)
             return len(data)
-        head = bytes(partial[:size])
+        consumed = self._read(bytes(partial[:size]))
         partial.clear()
-        return position + self._read(head) - before
+        return position + consumed - before
 
     def _skip_blank(self, data: bytes, position: int) -> int:
         """Step over the CR and LF that may stand before a message."""

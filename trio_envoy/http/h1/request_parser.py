@@ -103,10 +103,9 @@ class RequestParser(Parser):
             reader.restart()
             return self._accept_lenient(head)
         size = len(head)
-        message = self._accept(method, url, fields, size)
-        message.header_bytes = max(size - line_bytes - 2 - message.header_bytes, FIELD_BYTES)
-        if not message.keep_alive:
-            self._open = False
+        # Of "name: value\r\n" Envoy counts one byte less; no look at each field is needed.
+        header_bytes = max(size - line_bytes - 2 - len(fields), FIELD_BYTES)
+        self._accept(method, url, fields, size, header_bytes)
         return size
 
     def _accept_lenient(self, head: bytes) -> int:
@@ -114,15 +113,15 @@ class RequestParser(Parser):
         method, url, version = lenient.request_line(line, custom_methods=self._options.custom_methods)
         if url[:1] == b"/" and not target.path_is_plain(url):
             raise RemoteProtocolError("http1.codec_error")
-        message = self._accept(method, url, fields, size)
-        message.header_bytes = field_bytes(fields)
+        message = self._accept(method, url, fields, size, field_bytes(fields))
         if version != b"HTTP/1.1":
             self._http_10(message, fields)
-        self._open = message.keep_alive
+            self._open = message.keep_alive
         return size
 
-    def _accept(self, method: bytes, url: bytes, fields: list[Field], size: int) -> RequestMessage:
-        """Make the message of a head; its header_bytes is the number of fields still."""
+    def _accept(self, method: bytes, url: bytes, fields: list[Field], size: int, header_bytes: int) -> RequestMessage:
+        """Make the message of a head that is well formed."""
+        self.refused_header_bytes = header_bytes
         count = len(fields)
         if count > self._max_fields:
             raise self._too_many()
@@ -131,14 +130,11 @@ class RequestParser(Parser):
         if len(first) == count and _SPECIAL.isdisjoint(first):
             host = first.pop(b"host", b"")
             if len(first) != count:
-                if fields[0][0] == b"host":  # where most clients put it
-                    fields = fields[1:]
-                else:
-                    fields = [field for field in fields if field[0] != b"host"]
+                # Most clients put it first.
+                at_front = fields[0][0] == b"host"
+                fields = fields[1:] if at_front else [field for field in fields if field[0] != b"host"]
         else:
-            hosts = values_of(fields, b"host")
-            host = b",".join(hosts)
-            count -= max(len(hosts) - 1, 0)
+            host = b",".join(values_of(fields, b"host"))
             special = [field for field in fields if field[0] in _SPECIAL]
             fields = [field for field in fields if field[0] not in _TAKEN_OUT]
             first = dict(reversed(fields))  # of those with one name the first
@@ -146,7 +142,7 @@ class RequestParser(Parser):
         if self._underscores:
             self._check_underscores(headers)
         request = Request(method, host, url, self._scheme, headers)
-        message = RequestMessage(request, size, count)
+        message = RequestMessage(request, size, header_bytes)
         if special:
             self._apply_special(message, special)
         if url[:1] != b"/" or method == b"CONNECT":
@@ -163,6 +159,8 @@ class RequestParser(Parser):
         if special or message.framing is not None:
             self._reader.restart()
             self._framing = message.framing
+        if not message.keep_alive:
+            self._open = False
         self._messages.append(message)
         return message
 
@@ -210,6 +208,7 @@ class RequestParser(Parser):
                 raise RemoteProtocolError("http1.invalid_transfer_encoding", *NOT_IMPLEMENTED)
             if hygiene.content_length(request.headers.first.get(b"content-length", b"0")):
                 raise RemoteProtocolError("http1.body_disallowed")
+            message.keep_alive = False  # what follows is not HTTP
             self._reader.restart()
         elif target.path_is_plain(url):
             target.check_asterisk(request.method, url)

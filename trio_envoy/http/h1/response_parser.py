@@ -73,18 +73,6 @@ class ResponseParser(Parser):
             raise self._error
         return None
 
-    def end_of_stream(self) -> None:
-        """The peer sends no more.
-
-        Raises:
-            RemoteProtocolError: in the middle of a message.
-        """
-        if self._framing is not None:
-            framing, self._framing = self._framing, None
-            framing.end_of_stream()
-        elif self._partial:
-            raise RemoteProtocolError("http1.codec_error")
-
     def _skip_blank(self, data: bytes, position: int) -> int:
         raise RemoteProtocolError("http1.codec_error")  # not before a response
 

@@ -104,7 +104,9 @@ class Http1ServerConnection:
 
         Cancelled: the channel is closed; the handler has been told through its own Cancelled.
         """
-        guard, options = self._guard, self._options
+        guard, options, stats = self._guard, self._options, self._context.stats
+        stats.downstream_cx_http1_total += 1
+        stats.downstream_cx_http1_active += 1
         now = self.now()
         if options.max_connection_duration != inf:
             self._ends_at = now + options.max_connection_duration
@@ -120,6 +122,7 @@ class Http1ServerConnection:
         finally:
             guard.disarm_all()
             self.channel.close()
+            stats.downstream_cx_http1_active -= 1
 
     def drain(self) -> None:
         """`connection: close` with the response that is under way, or the end if there is none."""
@@ -203,9 +206,12 @@ class Http1ServerConnection:
     def _left(self) -> None:
         """The client closed between two requests, or in the middle of a head."""
         self._context.stats.downstream_cx_destroy_remote += 1
-        if self._parser.in_head:
+        try:
+            self._parser.end_of_stream()
+        except RemoteProtocolError:
             info = self._new_info(self.now())
             info.flags |= DC
+            info.wire_bytes_received = self._parser.refused_bytes
             self._handler.protocol_error(info, "downstream_remote_disconnect", 0)
 
     def _new_info(self, now: float) -> StreamInfo:
@@ -319,8 +325,11 @@ class Http1ServerConnection:
         )
         if self._options.server_name is not None:
             headers.add(b"server", self._options.server_name)
-        head, _ = writer.response_head(error.status, headers, True, connection=b"close", proper=self.proper_case)
+        headers.add(b"connection", b"close")
+        head, _ = writer.response_head(error.status, headers, True, proper=self.proper_case)
         info.response_start = now
+        info.wire_bytes_received = self._parser.refused_bytes
+        info.header_bytes_received = self._parser.refused_header_bytes
         info.bytes_sent = len(text)
         info.header_bytes_sent = len(head) - head.find(b"\n") - 3
         info.wire_bytes_sent = len(head) + len(text)

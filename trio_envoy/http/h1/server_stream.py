@@ -129,11 +129,10 @@ class Http1ServerStream:
         connection, info = self._connection, self.info
         headers, body = response.headers, response.body
         framing = self._framing
-        field = b""
         if self.closes or connection.closing or self._http10 or not (framing is None or framing.drained):
-            field = self._connection_field(headers)
+            self._say_whether_last(headers)
         data, encoding = writer.response_head(
-            response.status, headers, body is not None, self._head, self._http10, field, connection.proper_case
+            response.status, headers, body is not None, self._head, self._http10, connection.proper_case
         )
         info.header_bytes_sent = len(data) - data.find(b"\n") - 3
         self.guard.activity = info.response_start = connection.now()
@@ -151,15 +150,14 @@ class Http1ServerStream:
             await self._relay(body, chunked=encoding is writer.CHUNKED)
         self.finished = True
 
-    def _connection_field(self, headers: Headers) -> bytes:
-        """The value of `connection`; settles whether this is the last exchange."""
+    def _say_whether_last(self, headers: Headers) -> None:
+        """Settle whether this is the last exchange, and put `connection` into the headers (logs count it there)."""
         if self._connection.closing or not self.request_complete:
             self.closes = True
-        if self._http10:
-            if b"content-length" not in headers.first:
-                self.closes = True  # only the end of the connection can end the body
-            return b"close" if self.closes else b"keep-alive"
-        return b"close" if self.closes else b""
+        if self._http10 and b"content-length" not in headers.first:
+            self.closes = True  # only the end of the connection can end the body
+        if self.closes or self._http10:
+            headers.set(b"connection", b"close" if self.closes else b"keep-alive")
 
     def _join(self, head: bytes, body: Body, *, chunked: bool) -> tuple[bytes, bool]:
         """The head with what is here of the body, and whether that is all of it."""

@@ -129,18 +129,16 @@ def response_head(
     has_body: bool,
     head: bool = False,
     http10: bool = False,
-    connection: bytes = b"",
     proper: bool = False,
 ) -> tuple[bytes, Encoding]:
     """A response's head, and how its body follows.
 
     Args:
         status: of the response.
-        headers: of the response; without those of the framing, but for content-length.
+        headers: of the response; of those of the framing only content-length and the `connection` that we say.
         has_body: there is a body (it is not sent where there may be none).
         head: the request was HEAD.
         http10: the client speaks HTTP/1.0: no chunks.
-        connection: value of `connection`; b"" for none.
         proper: names Like-This.
     """
     fields: Iterable[tuple[bytes, bytes]] = headers.items
@@ -150,8 +148,6 @@ def response_head(
         if proper:
             fields = [(proper_case(name), value) for name, value in fields]
     parts = list(map(_FIELD, fields))
-    if connection:
-        parts.append((b"Connection: " if proper else b"connection: ") + connection)
     if status < 200 or status == 204:
         encoding = NONE  # and no content-length (RFC 9110 s8.6)
         parts = [part for part in parts if part[:15].lower() != b"content-length:"]
