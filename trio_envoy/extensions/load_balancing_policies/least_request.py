@@ -69,7 +69,7 @@ class LeastRequestPolicy:
     def picker(self, source: str, hosts: Sequence[Host]) -> Pick:
         """How hosts are picked out of a set."""
         if not equally_weighted(hosts):
-            return EdfScheduler(hosts, self._weigher(), self._seed).pick
+            return EdfScheduler(hosts, self._step(), self._seed).pick
         if self._all:
             return self._scanner(hosts)
         bits, size, further = self._random.getrandbits, len(hosts), range(self._choices - 1)
@@ -93,25 +93,25 @@ class LeastRequestPolicy:
 
         return pick
 
-    def _weigher(self) -> Weigher:
-        """The weight of a host as it is now; the bias is read once, as Envoy does at each change of hosts."""
+    def _step(self) -> Step:
+        """The inverse weight of a host as it is now; the bias is read once, as Envoy does at each change of hosts."""
         bias = DEFAULT_BIAS
         if self._bias is not None:
             bias = self._runtime.snapshot.get_double(self._bias.runtime_key, self._bias.default_value)
-        return Weigher(max(bias, 0.0))
+        return Step(max(bias, 0.0))
 
 
-class Weigher:
-    """weight / (active + 1) ** bias."""
+class Step:
+    """(active + 1) ** bias / weight."""
 
     def __init__(self, bias: float) -> None:
         self._bias = bias
 
     def __call__(self, host: Host) -> float:
-        """The weight of the host now."""
+        """What a pick of the host costs it now."""
         if self._bias == 1.0:
-            return host.weight / (host.rq_active + 1)
-        return float(host.weight / (host.rq_active + 1) ** self._bias)
+            return (host.rq_active + 1) / host.weight
+        return float((host.rq_active + 1) ** self._bias / host.weight)
 
 
 @register(Category.LOAD_BALANCING_POLICY, "envoy.load_balancing_policies.least_request", config=LeastRequest)

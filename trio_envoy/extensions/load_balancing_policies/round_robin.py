@@ -8,6 +8,7 @@ place in it survives a change of hosts, and with unequal weights the schedule be
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import lcm
 from typing import ClassVar
 
 import attrs
@@ -43,7 +44,8 @@ class RoundRobinPolicy:
     def picker(self, source: str, hosts: Sequence[Host]) -> Pick:
         """How hosts are picked out of a set."""
         if not equally_weighted(hosts):
-            return EdfScheduler(hosts, _weight, self._seed).pick
+            unit = lcm(*(host.weight for host in hosts))
+            return EdfScheduler(hosts, lambda host: unit // host.weight, self._seed).pick
         places = self._places
         places.setdefault(source, self._seed)
         size = len(hosts)
@@ -54,10 +56,6 @@ class RoundRobinPolicy:
             return hosts[place % size]
 
         return pick
-
-
-def _weight(host: Host) -> int:
-    return host.weight
 
 
 @register(Category.LOAD_BALANCING_POLICY, "envoy.load_balancing_policies.round_robin", config=RoundRobin)

@@ -86,7 +86,8 @@ class Codec:
 
     def count_resets(self, cluster: ClusterStats) -> None:
         """The codec counts resets of streams; what is new since the last look counts as requests, too."""
-        seen, self._seen = self._seen, (self.stats.rx_reset, self.stats.tx_reset)
+        received = self.stats.rx_reset - self.stats.stream_refused_errors  # a refused stream is no reset request
+        seen, self._seen = self._seen, (received, self.stats.tx_reset)
         if self._seen != seen:
             cluster.upstream_rq_rx_reset += _new(seen[0], self._seen[0])
             cluster.upstream_rq_tx_reset += _new(seen[1], self._seen[1])
