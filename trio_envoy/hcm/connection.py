@@ -204,7 +204,8 @@ class HcmConnection:
             return
         if cause is Cause.PEER_RESET:
             stats.downstream_rq_rx_reset += 1
-            self._abort(stream, DR, "http2.remote_reset")
+            flag = 0 if stream.info.flags & DPE else DR  # the codec gave it up because the client broke a rule
+            self._abort(stream, flag, "http2.remote_reset")
             return
         if cause is Cause.STREAM_IDLE:
             stats.downstream_rq_idle_timeout += 1
@@ -247,8 +248,8 @@ class HcmConnection:
         complete(self._manager, stream)
 
     def protocol_error(self, info: StreamInfo, details: str, status: int) -> None:
-        """What the codec has answered itself (400, 426, 431, 501), or what ended in its head (0 and DC, or 408)."""
-        if status and status != _TOO_SLOW:
+        """What the codec has answered itself (400, 426, 431, 501; 0 in HTTP/2), or what ended in its head."""
+        if status != _TOO_SLOW and not info.flags & DC:
             self._manager.stats.downstream_cx_protocol_error += 1
             info.flags |= DPE
         info.details = details

@@ -13,8 +13,9 @@ import trio
 from trio_envoy.errors import RemoteProtocolError, UpstreamFailure
 from trio_envoy.http.body import Body
 from trio_envoy.http.codec import Inform
+from trio_envoy.http.h2 import messages
 from trio_envoy.http.h2 import session as h2
-from trio_envoy.http.h2.driver import Driver, Sender, StreamBody, headers_of
+from trio_envoy.http.h2.driver import Driver, Sender, StreamBody
 from trio_envoy.http.h2.options import Http2Options, Http2Stats
 from trio_envoy.http.headers import Headers
 from trio_envoy.http.message import Request, Response
@@ -131,10 +132,11 @@ class Http2ClientConnection(Driver):
                 self.session.credit(event.stream_id, event.size)
         elif isinstance(event, h2.Data):
             stream.on_data(event)
-        elif isinstance(event, h2.Head):
-            stream.on_head(event)
-        elif isinstance(event, h2.Trailers):
-            stream.on_trailers(event)
+        elif isinstance(event, h2.Head | h2.Trailers):
+            try:
+                stream.on_fields(event)
+            except RemoteProtocolError as error:
+                raise h2.SessionError(error.details) from error
         elif isinstance(event, h2.Reset):
             self.stats.rx_reset += 1
             stream.on_reset(event.code)
@@ -165,13 +167,12 @@ class Http2ClientStream:
     __slots__ = (
         "_body",
         "_connection",
+        "_continue",
         "_failure",
-        "_head",
         "_head_only",
-        "_informs",
         "_released",
         "_request_error",
-        "_started",
+        "_response",
         "_upload_scope",
         "_wake",
         "connection",
@@ -191,13 +192,12 @@ class Http2ClientStream:
         self.info: StreamInfo | None = None
         self.sender = Sender(connection, 0)
         self._wake = Wake()
-        self._head: h2.Head | None = None
-        self._informs: list[h2.Head] = []
+        self._response: Response | None = None
+        self._continue = False  # a 100 came that nobody has been told of
         self._body = StreamBody(connection, 0)
         self._failure: UpstreamFailure | None = None
         self._request_error: RemoteProtocolError | None = None
         self._head_only = False
-        self._started = False
         self._released = False
         self._upload_scope: trio.CancelScope | None = None
 
@@ -217,12 +217,11 @@ class Http2ClientStream:
             tasks.start_soon(self._upload, body, ready, self._upload_scope)
         self._connection.flush()
         while True:
-            while self._informs:
-                head = self._informs.pop(0)  # seldom more than one
-                if inform is not None:
-                    await inform(_status(head), headers_of(head.fields[1:]))
-            if self._head is not None:
-                return self._respond(self._head)
+            if self._continue and inform is not None:
+                self._continue = False
+                await inform(100, Headers())
+            if self._response is not None:
+                return self._response
             if self._request_error is not None:
                 raise self._request_error
             if self._failure is not None:
@@ -285,39 +284,45 @@ class Http2ClientStream:
         """A child task: send the body. Never raises; exchange() or the response's body tells what went wrong."""
         with scope:
             try:
-                size = await self.sender.body(body, ready)
+                await self.sender.body(body, ready)
             except RemoteProtocolError as error:
                 self._request_error = error
                 self._wake.set()
             except OSError:
                 pass  # the stream is over, or the client has gone
             else:
-                self._sent_all(size)
+                self._sent_all(self.sender.sent)
 
     def _sent_all(self, size: int) -> None:
         if self.info is not None:
             self.info.upstream_last_byte_sent = trio.current_time()
             self.info.upstream_wire_bytes_sent += size
 
-    def _respond(self, head: h2.Head) -> Response:
+    def on_fields(self, event: h2.Head | h2.Trailers) -> None:
+        """A response, an informational one, or trailers.
+
+        Raises:
+            RemoteProtocolError: it is none that can be.
+        """
+        if isinstance(event, h2.Trailers):
+            self._end(messages.trailers_of(event.fields))
+            return
+        pseudo, headers = messages.split(event.fields, messages.RESPONSE_PSEUDO)
+        status = messages.check_response(pseudo)
+        size = messages.byte_size(event)
         info = self.info
         if info is not None:
-            info.upstream_first_byte_received = trio.current_time()
-            size = sum(len(name) + len(value) for name, value in head.fields)
             info.upstream_header_bytes_received += size
             info.upstream_wire_bytes_received += size
-        self._started = True
-        headers = headers_of(head.fields[1:])
-        return Response(_status(head), headers, None if head.ended or self._head_only else self._body)
-
-    def on_head(self, head: h2.Head) -> None:
-        """A response, or an informational one."""
-        if _status(head) < 200:
-            self._informs.append(head)
+        if status < 200:
+            self._continue = self._continue or status == 100  # others are not passed on, as in Envoy
         else:
-            self._head = head
-            if head.ended:
+            if info is not None:
+                info.upstream_first_byte_received = trio.current_time()
+            if event.ended:
                 self._end(None)
+            body = None if event.ended or self._head_only else self._body
+            self._response = Response(status, headers, body)
         self._wake.set()
 
     def on_data(self, event: h2.Data) -> None:
@@ -327,11 +332,6 @@ class Http2ClientStream:
         self._body.put(event.data, event.size)
         if event.ended:
             self._end(None)
-
-    def on_trailers(self, event: h2.Trailers) -> None:
-        """The end of the body, with trailers."""
-        self._connection.stats.trailers += 1
-        self._end(headers_of(event.fields))
 
     def _end(self, trailers: Headers | None) -> None:
         if self.info is not None:
@@ -348,7 +348,7 @@ class Http2ClientStream:
 
     def fail(self, failure: UpstreamFailure) -> None:
         """The stream is broken: whoever waits is told."""
-        failure.started = self._started
+        failure.started = self._response is not None
         self._failure = failure
         self._body.fail(failure)
         self.sender.wake.set()
@@ -370,8 +370,3 @@ class Http2ClientStream:
         connection.flush()
         self.info = None
         connection.ended(self)
-
-
-def _status(head: h2.Head) -> int:
-    """The :status, which the library has checked to be there; it comes first."""
-    return int(head.fields[0][1])

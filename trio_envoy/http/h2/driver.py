@@ -19,9 +19,10 @@ from trio.lowlevel import checkpoint
 
 from trio_envoy.errors import RemoteProtocolError, UpstreamFailure
 from trio_envoy.http.body import Body
-from trio_envoy.http.h2.session import Fields, Session, SessionError
+from trio_envoy.http.h2.session import Session, SessionError
 from trio_envoy.http.headers import Headers
 from trio_envoy.net.channel import Channel
+from trio_envoy.net.stream_info import StreamInfo
 from trio_envoy.util.deadlines import Guard
 from trio_envoy.util.wake import Wake
 
@@ -34,13 +35,14 @@ BodyError = UpstreamFailure | RemoteProtocolError | OSError
 class StreamBody:
     """The body that a peer sends on one stream (http.body.Body)."""
 
-    __slots__ = ("_chunks", "_driver", "_error", "_stream_id", "_wake", "ended", "received", "trailers")
+    __slots__ = ("_chunks", "_driver", "_error", "_info", "_stream_id", "_wake", "ended", "received", "trailers")
 
-    def __init__(self, driver: Driver, stream_id: int) -> None:
+    def __init__(self, driver: Driver, stream_id: int, info: StreamInfo | None = None) -> None:
         self._driver = driver
         self._stream_id = stream_id
         self._chunks: deque[tuple[bytes, int]] = deque()
         self._error: BodyError | None = None
+        self._info = info  # bytes_received counts what was read of a request
         self._wake = Wake()
         self.ended = False  # by the peer; chunks may still be here
         self.received = 0  # bytes of payload
@@ -77,6 +79,8 @@ class StreamBody:
         if self._chunks:
             data, size = self._chunks.popleft()
             self._driver.credit(self._stream_id, size)
+            if self._info is not None:
+                self._info.bytes_received += len(data)
             return data
         return b"" if self.ended else None
 
@@ -93,15 +97,17 @@ class Sender:
 
     Attributes:
         ended: our side is done.
+        sent: bytes of payload so far.
         wake: set when there may be room again.
     """
 
-    __slots__ = ("_driver", "ended", "stream_id", "wake")
+    __slots__ = ("_driver", "ended", "sent", "stream_id", "wake")
 
     def __init__(self, driver: Driver, stream_id: int) -> None:
         self._driver = driver
         self.stream_id = stream_id
         self.ended = False
+        self.sent = 0
         self.wake = Wake()
 
     def head(self, fields: list[tuple[bytes, bytes]], *, ended: bool) -> None:
@@ -130,12 +136,13 @@ class Sender:
             if size or (whole and ended):
                 driver.session.send_data(self.stream_id, data if whole else data[:size], ended=ended and whole)
                 self.ended = ended and whole
+                self.sent += size
         except SessionError as error:
             raise BrokenPipeError(str(error)) from error
         return size
 
-    async def body(self, body: Body, ready: Sequence[bytes] = (), guard: Guard | None = None) -> int:
-        """Send a body to its end, trailers included; how many bytes it had.
+    async def body(self, body: Body, ready: Sequence[bytes] = (), guard: Guard | None = None) -> None:
+        """Send a body to its end, trailers included.
 
         Args:
             body: read to its end.
@@ -146,11 +153,9 @@ class Sender:
             BrokenPipeError: the stream or the connection is gone.
             What reading the body raises.
         """
-        total = 0
         waiting = deque(ready)
         chunk = waiting.popleft() if waiting else await self._next(body)
         while chunk:
-            total += len(chunk)
             if guard is not None:
                 guard.activity = trio.current_time()
             following = waiting.popleft() if waiting else body.read_nowait()
@@ -162,7 +167,6 @@ class Sender:
         if not self.ended:
             self.end(body.trailers)
         self._driver.flush()
-        return total
 
     async def _next(self, body: Body) -> bytes:
         chunk = body.read_nowait()
@@ -294,8 +298,3 @@ class Driver:
     def feed(self, data: bytes) -> None:
         """Take bytes; see read_loop."""
         raise NotImplementedError
-
-
-def headers_of(fields: Fields) -> Headers:
-    """Headers of fields that have no pseudo-headers among them."""
-    return Headers([(bytes(name), bytes(value)) for name, value in fields])  # the library gives subclasses

@@ -14,13 +14,14 @@ import trio
 from trio_envoy.config.protocol import HeadersWithUnderscoresAction
 from trio_envoy.errors import RemoteProtocolError
 from trio_envoy.http.codec import Handler
+from trio_envoy.http.h2 import messages
 from trio_envoy.http.h2 import session as h2
-from trio_envoy.http.h2.driver import Driver, Sender, StreamBody, headers_of
+from trio_envoy.http.h2.driver import Driver, Sender, StreamBody
 from trio_envoy.http.headers import Headers
 from trio_envoy.http.message import Request, Response
 from trio_envoy.http.options import ServerContext
 from trio_envoy.net.channel import Channel
-from trio_envoy.net.stream_info import StreamInfo
+from trio_envoy.net.stream_info import DPE, StreamInfo
 from trio_envoy.util import clock
 from trio_envoy.util.deadlines import Cause, Guard
 
@@ -57,6 +58,12 @@ class Http2ServerConnection(Driver):
         self._final = False
         self._served = 0
         self._ends_at = inf
+        self._refused = False  # the connection ends because of a malformed message, which was counted
+
+    def flush(self) -> None:
+        """Send what there is; nothing before the client's preface, as Envoy."""
+        if self.session.begun and not self._refused:
+            super().flush()
 
     def senders(self) -> list[Sender]:
         return [stream.sender for stream in self.streams.values()]
@@ -76,7 +83,6 @@ class Http2ServerConnection(Driver):
                 writing.start_soon(self.write)
                 async with trio.open_nursery() as tasks:
                     self._tasks = tasks
-                    self.flush()
                     await self._read_until_over()
                     for stream in tuple(self.streams.values()):
                         stream.guard.fire(Cause.PEER_GONE)
@@ -101,8 +107,8 @@ class Http2ServerConnection(Driver):
                         self.flush()
                     await self.read_loop()
                 except h2.SessionError:
-                    self.stats.rx_messaging_error += 1
-                    self.flush()
+                    if not self._refused:
+                        stats.downstream_cx_protocol_error += 1
                     stats.downstream_cx_destroy_local += 1
                     self._count_active(local=True)
                 else:
@@ -136,7 +142,6 @@ class Http2ServerConnection(Driver):
             return
         self._draining = True
         self.session.go_away(h2.MAX_STREAM_ID)
-        self.stats.goaway_sent += 1
         self.flush()
         self._guard.disarm(Cause.CONNECTION_IDLE)
         self._guard.disarm(Cause.CONNECTION_DURATION)
@@ -181,13 +186,15 @@ class Http2ServerConnection(Driver):
             else:
                 stream.incoming.put(event.data, event.size)
                 stream.guard.activity = trio.current_time()
-                if event.ended:
+                if not stream.fits(ended=event.ended):
+                    self._wrong_length(stream)
+                elif event.ended:
                     stream.end_of_request(None)
         elif stream is None:
             return
         elif isinstance(event, h2.Trailers):
             self.stats.trailers += 1
-            stream.end_of_request(headers_of(event.fields))
+            self._end_with_trailers(stream, event)
         elif isinstance(event, h2.Reset):
             self.stats.rx_reset += 1
             stream.gone = True
@@ -216,7 +223,7 @@ class Http2ServerConnection(Driver):
         if head.ended:
             info.request_end = now
         else:
-            request.body = stream.incoming = StreamBody(self, head.stream_id)
+            request.body = stream.incoming = StreamBody(self, head.stream_id, info)
         if not self.streams:
             self._guard.disarm(Cause.CONNECTION_IDLE)
         self.streams[head.stream_id] = stream
@@ -227,55 +234,71 @@ class Http2ServerConnection(Driver):
             self.drain()
         self._tasks.start_soon(self._serve_stream, stream)
 
+    def _wrong_length(self, stream: Http2ServerStream) -> None:
+        """A body that is not as long as its content-length says ends its stream alone."""
+        stream.info.flags |= DPE
+        stream.gone = True
+        self.session.reset(stream.sender.stream_id, h2.PROTOCOL_ERROR)
+        self.stats.tx_reset += 1
+        stream.guard.fire(Cause.PEER_RESET)
+
+    def _end_with_trailers(self, stream: Http2ServerStream, event: h2.Trailers) -> None:
+        try:
+            trailers = messages.trailers_of(event.fields)
+        except RemoteProtocolError as error:
+            self._refuse(event.stream_id, error)
+            return
+        if stream.fits(ended=True):
+            stream.end_of_request(trailers)
+        else:
+            self._wrong_length(stream)
+
     def _refuse(self, stream_id: int, error: RemoteProtocolError) -> None:
         """A malformed request: its stream is reset, or by default the connection ends."""
         self.stats.rx_messaging_error += 1
         info = StreamInfo(trio.current_time(), clock.now(), self.channel.info)
         info.protocol = "HTTP/2"
         self.handler.protocol_error(info, error.details, 0)
+        if not self.context.options.http2.stream_error:
+            self._refused = True
+            raise h2.SessionError(error.details)
         self.session.reset(stream_id, h2.PROTOCOL_ERROR)
         self.stats.tx_reset += 1
-        if not self.context.options.http2.stream_error:
-            self.session.go_away(self._last_id, h2.PROTOCOL_ERROR)
-            raise h2.SessionError(error.details)
 
     def _request(self, head: h2.Head) -> Request:
-        """The request that a head stands for; h2 has checked what RFC 9113 s8.3 says of pseudo-headers.
+        """The request that a head stands for.
 
         Raises:
-            RemoteProtocolError: too many or too large fields, or a name with an underscore that is not wanted.
+            RemoteProtocolError: it is malformed, too large, or has a name with an underscore that is not wanted.
         """
         options = self.context.options.http2
         if len(head.fields) > options.max_fields:
             raise RemoteProtocolError("http2.too_many_headers", 431)
-        pseudo: dict[bytes, bytes] = {}
-        items: list[tuple[bytes, bytes]] = []
-        size = 0
-        for name, value in head.fields:
-            size += len(name) + len(value)
-            if name.startswith(b":"):
-                pseudo[bytes(name)] = bytes(value)
-            elif options.underscores is not _ALLOW and b"_" in name:
-                if options.underscores is not _DROP:
-                    self.stats.requests_rejected_with_underscores_in_headers += 1
-                    raise RemoteProtocolError("http2.unexpected_underscore")
-                self.stats.dropped_headers_with_underscores += 1
-            else:
-                items.append((bytes(name), bytes(value)))
-        if size > options.max_head_bytes:
+        if messages.byte_size(head) > options.max_head_bytes:
             self.stats.header_overflow += 1
             raise RemoteProtocolError("http2.headers_too_large", 431)
-        headers = Headers(items)
+        pseudo, headers = messages.split(head.fields, messages.REQUEST_PSEUDO)
+        messages.check_request(pseudo, headers, ended=head.ended)
+        if options.underscores is not _ALLOW:
+            self._drop_underscores(headers)
         host = headers.get(b"host")
         headers.remove(b"host")
         return Request(
-            method=pseudo.get(b":method", b""),
+            method=pseudo[b":method"],
             authority=pseudo.get(b":authority") or host or b"",
             path=pseudo.get(b":path", b""),
             scheme=pseudo.get(b":scheme", b""),
             headers=headers,
             protocol=pseudo.get(b":protocol", b""),
         )
+
+    def _drop_underscores(self, headers: Headers) -> None:
+        for name in [name for name in headers.first if b"_" in name]:
+            if self.context.options.http2.underscores is not _DROP:
+                self.stats.requests_rejected_with_underscores_in_headers += 1
+                raise RemoteProtocolError("http2.unexpected_underscore")
+            self.stats.dropped_headers_with_underscores += 1
+            headers.remove(name)
 
     async def _serve_stream(self, stream: Http2ServerStream) -> None:
         guard = stream.guard
@@ -318,17 +341,24 @@ class Http2ServerStream:
         self.finished = False
         self.gone = False
         self._head = request.method == b"HEAD"
+        length = request.headers.first.get(b"content-length")
+        self._length = inf if length is None else int(length)
 
     @property
     def request_complete(self) -> bool:
         return self.incoming is None or self.incoming.ended
+
+    def fits(self, *, ended: bool) -> bool:
+        """Whether the body so far is as content-length says."""
+        assert self.incoming is not None, "only a body that comes is measured"
+        received, length = self.incoming.received, self._length
+        return received <= length and (not ended or received == length or length == inf)
 
     def end_of_request(self, trailers: Headers | None) -> None:
         """The request's last byte, or its trailers, are here."""
         if self.incoming is None:
             return
         self.info.request_end = trio.current_time()
-        self.info.bytes_received = self.incoming.received
         self.info.wire_bytes_received += self.incoming.received
         self.guard.disarm(Cause.REQUEST)
         self.incoming.end(trailers)
@@ -365,7 +395,10 @@ class Http2ServerStream:
         self.responded = True
         sender.head(fields, ended=ended)
         if body is not None and not ended:
-            info.bytes_sent = await sender.body(body, (first,) if first else (), self.guard)
+            try:
+                await sender.body(body, (first,) if first else (), self.guard)
+            finally:
+                info.bytes_sent = sender.sent
         info.wire_bytes_sent = info.header_bytes_sent + info.bytes_sent
         self._connection.flush()
         self.finished = True

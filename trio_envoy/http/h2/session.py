@@ -30,8 +30,10 @@ CANCEL: Final = 8
 MAX_STREAM_ID: Final = 2**31 - 1
 _FRAME_HEAD: Final = 9  # bytes
 _GOAWAY: Final = 7  # frame type
+_HEADS: Final = frozenset({1, 9})  # HEADERS, CONTINUATION
+_END_STREAM: Final = 1  # flag
 _GOAWAY_BYTES: Final = 8
-_PREFACE_BYTES: Final = 24
+PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _DEFAULT_WINDOW: Final = 65535  # RFC 9113 s6.9.2
 _HEAD_SLACK: Final = 2  # the decoder stops at this many times the limit; up to there the stream alone is refused
 
@@ -113,12 +115,12 @@ class Session:
 
     def __init__(self, options: Http2Options, *, client: bool) -> None:
         self._connection = h2.connection.H2Connection(
-            h2.config.H2Configuration(client_side=client, header_encoding=None)
+            h2.config.H2Configuration(client_side=client, header_encoding=None, validate_inbound_headers=False)
         )
         self._options = options
         self._extra = bytearray()  # frames that the library does not make
         self._pending = b""  # a frame that is not whole yet
-        self._preface_left = 0 if client else _PREFACE_BYTES
+        self._preface_left = 0 if client else len(PREFACE)
         settings = {
             h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: options.stream_window,
             h2.settings.SettingCodes.HEADER_TABLE_SIZE: options.table_size,
@@ -136,6 +138,11 @@ class Session:
             self._connection.increment_flow_control_window(options.connection_window - _DEFAULT_WINDOW)
 
     @property
+    def begun(self) -> bool:
+        """The client's preface is here; before it a server says nothing."""
+        return not self._preface_left
+
+    @property
     def max_streams(self) -> int:
         """How many streams the peer lets us have at once."""
         return int(self._connection.remote_settings.max_concurrent_streams)
@@ -146,24 +153,32 @@ class Session:
         Raises:
             SessionError: the connection is broken; take_output() has the GOAWAY.
         """
-        whole, gone = self._whole_frames(data)
-        try:
-            events = self._connection.receive_data(whole) if whole else []
-        except (h2.exceptions.ProtocolError, ValueError, KeyError) as error:
-            raise SessionError(str(error) or type(error).__name__) from error
-        return [ours for event in events if (ours := self._translate(event)) is not None] + gone
+        found: list[Event] = []
+        for piece in self._pieces(data):
+            if isinstance(piece, GoAway):
+                found.append(piece)
+                continue
+            try:
+                events = self._connection.receive_data(piece)
+            except (h2.exceptions.ProtocolError, ValueError, KeyError) as error:
+                raise SessionError(str(error) or type(error).__name__) from error
+            found += [ours for event in events if (ours := self._translate(event)) is not None]
+        return found
 
-    def _whole_frames(self, data: bytes) -> tuple[bytes, list[Event]]:
-        """The frames that are here whole, and the GOAWAYs among them, taken out.
+    def _pieces(self, data: bytes) -> list[bytes | GoAway]:
+        """The frames that are here whole, for the library in as few pieces as may be.
 
-        The library takes a GOAWAY for the end of everything; but streams that are here go on (RFC 9113 s6.8).
+        GOAWAYs are taken out: the library takes one for the end of everything, but streams that are here go on (RFC
+        9113 s6.8). A piece ends behind a head that a body follows: see _forget_length.
         """
         pending = self._pending + data if self._pending else data
         position = min(self._preface_left, len(pending))
-        self._preface_left -= position
+        if position:
+            if not PREFACE[len(PREFACE) - self._preface_left :].startswith(pending[:position]):
+                raise SessionError("this is not the preface of HTTP/2")
+            self._preface_left -= position
         size = len(pending)
-        kept: list[bytes] = []
-        gone: list[Event] = []
+        pieces: list[bytes | GoAway] = []
         begun = 0
         while position + _FRAME_HEAD <= size:
             end = position + _FRAME_HEAD + int.from_bytes(pending[position : position + 3], "big")
@@ -172,22 +187,27 @@ class Session:
                 raise SessionError("a frame is longer than was agreed")
             if end > size:
                 break
-            if pending[position + 3] == _GOAWAY and end - position >= _FRAME_HEAD + _GOAWAY_BYTES:
-                kept.append(pending[begun:position])
+            kind, flags = pending[position + 3], pending[position + 4]
+            if kind == _GOAWAY and end - position >= _FRAME_HEAD + _GOAWAY_BYTES:
+                pieces.append(pending[begun:position])
                 payload = pending[position + _FRAME_HEAD : end]
                 last = int.from_bytes(payload[:4], "big") & MAX_STREAM_ID
-                gone.append(GoAway(last, int.from_bytes(payload[4:8], "big")))
+                pieces.append(GoAway(last, int.from_bytes(payload[4:8], "big")))
+                begun = end
+            elif kind in _HEADS and not flags & _END_STREAM:
+                pieces.append(pending[begun:end])
                 begun = end
             position = end
         self._pending = pending[position:]
-        kept.append(pending[begun:position])
-        return b"".join(kept), gone
+        pieces.append(pending[begun:position])
+        return [piece for piece in pieces if piece]
 
     def _translate(self, event: h2.events.Event) -> Event | None:
         match event:
             case h2.events.InformationalResponseReceived():
                 return Head(event.stream_id, event.headers, ended=False)
             case h2.events.RequestReceived() | h2.events.ResponseReceived():
+                self._forget_length(event.stream_id)
                 return Head(event.stream_id, event.headers, event.stream_ended is not None)
             case h2.events.DataReceived():
                 size = event.flow_controlled_length
@@ -201,6 +221,12 @@ class Session:
             case h2.events.RemoteSettingsChanged():
                 return Window(0)
         return None
+
+    def _forget_length(self, stream_id: int) -> None:
+        """Let nobody but us check content-length: the library would end the connection, not the stream."""
+        stream = self._connection.streams.get(stream_id)
+        if stream is not None:
+            stream._expected_content_length = None  # noqa: SLF001 - it has no switch
 
     def take_output(self) -> bytes:
         """What is to be sent now."""

@@ -234,7 +234,8 @@ class Exchange:
         info.details = "via_upstream"
         if router.tell:
             waited = info.upstream_first_byte_received - info.request_end
-            headers.set(_SERVICE_TIME, b"%d" % (waited * 1000 if waited > 0.0 else 0))  # nan: the request goes on
+            if waited == waited:
+                headers.set(_SERVICE_TIME, b"%d" % (waited * 1000 if waited > 0.0 else 0))
         if router.count_codes:
             canary = headers.first.get(b"x-envoy-upstream-canary") == b"true"
             cluster.charge_response(self._context.host, response.status, internal=info.internal, canary=canary)

@@ -1,0 +1,85 @@
+"""What HTTP/2 messages must be; the reasons are Envoy's."""
+
+import pytest
+
+from trio_envoy.errors import RemoteProtocolError
+from trio_envoy.http.h2 import messages
+from trio_envoy.http.h2.messages import INVALID, VIOLATION
+
+GET = {b":method": b"GET", b":scheme": b"http", b":path": b"/", b":authority": b"a.com"}
+
+
+def check(fields, *, ended=True):
+    pseudo, headers = messages.split(fields, messages.REQUEST_PSEUDO)
+    messages.check_request(pseudo, headers, ended=ended)
+    return pseudo, headers
+
+
+def a_get(*more, without=(), **changed):
+    fields = GET | {f":{name}".encode(): value for name, value in changed.items()}
+    return [(name, value) for name, value in fields.items() if name not in without] + list(more)
+
+
+def test_a_good_request():
+    pseudo, headers = check(a_get((b"x-a", b"1"), (b"te", b"trailers"), (b"x-a", b"2")))
+
+    assert pseudo == GET
+    assert headers.get_all(b"x-a") == [b"1", b"2"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        (a_get((b"X-Upper", b"1")), INVALID),
+        (a_get((b"connection", b"close")), INVALID),
+        (a_get((b"transfer-encoding", b"chunked")), INVALID),
+        (a_get((b"te", b"gzip")), INVALID),
+        (a_get((b"x", b"a\nb")), INVALID),
+        (a_get((b"x y", b"1")), INVALID),
+        (a_get((b"", b"1")), INVALID),
+        (a_get((b":path", b"/")), INVALID),
+        (a_get((b":unknown", b"x")), INVALID),
+        (a_get((b"x", b"1"), (b":protocol", b"x")), INVALID),
+        (a_get(path=b""), INVALID),
+        (a_get(path=b"no slash"), INVALID),
+        (a_get(without=(b":path",)), VIOLATION),
+        (a_get(without=(b":scheme",)), VIOLATION),
+        (a_get(without=(b":method",)), VIOLATION),
+        (a_get(without=(b":authority",)), VIOLATION),
+        (a_get((b"content-length", b"5")), VIOLATION),
+        (a_get((b"content-length", b"x")), VIOLATION),
+        (a_get(method=b"CONNECT"), VIOLATION),
+    ],
+)
+def test_what_is_refused(fields, reason):
+    with pytest.raises(RemoteProtocolError) as caught:
+        check(fields)
+
+    assert caught.value.details == reason
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        a_get((b"host", b"b.com"), without=(b":authority",)),
+        a_get(path=b"*", method=b"OPTIONS"),
+        a_get(scheme=b"ftp"),
+        a_get(method=b"FOO"),
+        a_get(path=b"/#f"),
+        [(b":method", b"CONNECT"), (b":authority", b"a.com:80")],
+    ],
+)
+def test_what_is_taken(fields):
+    check(fields)
+
+
+@pytest.mark.parametrize("status", [b"", b"abc", b"20", b"2000", b"099"])
+def test_responses_need_a_status(status):
+    with pytest.raises(RemoteProtocolError, match=VIOLATION):
+        messages.check_response({b":status": status})
+
+
+def test_trailers_have_no_pseudo_headers():
+    assert dict(messages.trailers_of([(b"grpc-status", b"0")])) == {b"grpc-status": b"0"}
+    with pytest.raises(RemoteProtocolError, match=INVALID):
+        messages.trailers_of([(b":status", b"200")])
