@@ -25,6 +25,7 @@ def complete(manager: HttpConnectionManager, stream: HttpStream) -> None:
     stats.downstream_rq_time.record((info.end - info.start) * 1000)
     for callback in stream.on_complete:
         callback()
+    stream.on_complete.clear()  # they refer to the stream: without the circle its memory is free at once
     for log in manager.access_logs:
         log.log(stream)
 
