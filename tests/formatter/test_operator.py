@@ -5,7 +5,8 @@ import pytest
 from tests.messages import a_context
 from trio_envoy.errors import ConfigError
 from trio_envoy.formatter.command import Command
-from trio_envoy.formatter.operator import Kind, Takes, absent, check_syntax, constant, plain
+from trio_envoy.formatter.inline import Function
+from trio_envoy.formatter.operator import Kind, Takes, absent, check_syntax, constant, one_word, plain
 
 
 @pytest.mark.parametrize(
@@ -30,9 +31,19 @@ def test_syntax(takes, command, text):
     assert caught.value.text == text
 
 
-def test_rows_give_getters():
+def value_of(row, context):
+    function = Function()
+    return function.returning(function.value_of(row.make(Command("X"))))(context)
+
+
+def test_rows_give_values():
     context = a_context(status=204)
 
-    assert plain(Kind.COUNT, lambda c: c.info.status).make(Command("X"))(context) == 204
-    assert absent().make(Command("X"))(context) is None
-    assert constant(b"v", Takes.ARGUMENT).make(Command("X"))(context) == b"v"
+    assert value_of(plain(Kind.COUNT, lambda c: c.info.status), context) == 204
+    assert value_of(absent(), context) is None
+    assert value_of(constant(b"v", Takes.ARGUMENT), context) == b"v"
+
+
+def test_a_reason_is_one_word():
+    assert one_word("a b c") == b"a_b_c"
+    assert one_word("") is None

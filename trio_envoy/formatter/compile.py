@@ -1,4 +1,4 @@
-"""Text templates compiled: literals and operators become one %-template and a tuple of getters.
+"""Text templates compiled: literals and operators become one function that fills one %-template (inline.py).
 
 Used for access-log lines, header values and bodies. Everything is bytes: header values go through as they came.
 """
@@ -15,7 +15,8 @@ from trio_envoy.errors import ConfigError
 from trio_envoy.errors import Path as ConfigPath
 from trio_envoy.formatter.command import Command, parse
 from trio_envoy.formatter.context import LogContext
-from trio_envoy.formatter.operator import Getter, Kind
+from trio_envoy.formatter.inline import Function
+from trio_envoy.formatter.operator import Kind
 from trio_envoy.formatter.operators import compile_command
 
 DEFAULT_FORMAT: Final = (
@@ -65,39 +66,45 @@ def compile_text(
 
 
 def _build(pieces: list[str | Command], missing: bytes) -> Format:
+    if all(isinstance(piece, str) for piece in pieces):
+        literal = b"".join(_encode(piece) for piece in pieces if isinstance(piece, str))
+        return Format(lambda _: literal, literal)
     text = bytearray()
-    getters: list[Getter] = []
+    function = Function()
+    absent = function.bind(missing)
     for piece in pieces:
         if isinstance(piece, str):
             text += _encode(piece).replace(b"%", b"%%")
             continue
-        kind, get = compile_command(piece)
-        text += b"%d" if kind is Kind.COUNT else b"%b"
-        getters.append(get if kind is Kind.COUNT else as_bytes(kind, get, piece.length))
-    if not getters:
-        literal = b"".join(_encode(piece) for piece in pieces if isinstance(piece, str))
-        return Format(lambda _: literal, literal)
-    template, compiled = bytes(text), tuple(getters)
-
-    def render(context: LogContext) -> bytes:
-        return template % tuple([missing if (value := get(context)) is None else value for get in compiled])
-
-    return Format(render)
+        kind, source = compile_command(piece)
+        value = function.value_of(source)
+        if kind is Kind.COUNT:
+            text += b"%d"
+            function.fill(value)
+        else:
+            text += b"%b"
+            function.fill(text_of(function, kind, value, piece.length, absent))
+    return Format(function.build(bytes(text)))
 
 
-def as_bytes(kind: Kind, get: Getter, length: int | None) -> Getter:
-    """A getter that gives text (or None) whatever the operator's kind, no longer than length."""
+def text_of(function: Function, kind: Kind, value: str, length: int | None, missing: str) -> str:
+    """An expression for the text of a value, no longer than length.
+
+    Args:
+        function: where it will stand.
+        kind: of the value.
+        value: an expression.
+        length: bytes.
+        missing: an expression for what stands for a value that isn't there.
+    """
     if kind is Kind.TEXT and length is None:
-        return get
-
-    def rendered(context: LogContext) -> bytes | None:
-        value = get(context)
-        return None if value is None else _to_bytes(value)[:length]
-
-    return rendered
+        return f"{missing} if (value := {value}) is None else value"
+    cut = "" if length is None else f"[:{length}]"
+    return f"{missing} if (value := {value}) is None else {function.bind(to_bytes)}(value){cut}"
 
 
-def _to_bytes(value: Any) -> bytes:
+def to_bytes(value: Any) -> bytes:
+    """The text of any value that an operator gives."""
     if isinstance(value, bytes):
         return value
     if isinstance(value, str):

@@ -13,7 +13,8 @@ from typing import Any, Final
 from trio_envoy.formatter import certificates
 from trio_envoy.formatter.command import Command
 from trio_envoy.formatter.context import LogContext
-from trio_envoy.formatter.operator import Getter, Kind, Row, Takes, absent, constant, one_word, plain
+from trio_envoy.formatter.inline import Getter
+from trio_envoy.formatter.operator import Kind, Row, Takes, absent, constant, one_word, plain
 from trio_envoy.formatter.times import UTC_DEFAULT, time_format
 from trio_envoy.net.address import Address, IpAddress
 from trio_envoy.net.stream_info import TlsInfo

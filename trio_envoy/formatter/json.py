@@ -15,8 +15,9 @@ from typing import Any
 
 from trio_envoy.errors import ConfigError
 from trio_envoy.formatter.command import Command, parse
-from trio_envoy.formatter.compile import DASH, Render, as_bytes
+from trio_envoy.formatter.compile import DASH, Render, text_of
 from trio_envoy.formatter.context import LogContext
+from trio_envoy.formatter.inline import Function
 from trio_envoy.formatter.operator import Kind
 from trio_envoy.formatter.operators import compile_command
 
@@ -46,35 +47,31 @@ def compile_json(
 
 def _complete(template: Mapping[str, Any]) -> Render:
     """All keys are always there, so that the line is one %-template."""
-    writers: list[_Write] = []
-    text = f"{_flatten(template, writers)}\n"
-    compiled = tuple(writers)
-
-    def render(context: LogContext) -> bytes:
-        return (text % tuple(["null" if (value := write(context)) is None else value for write in compiled])).encode()
-
-    return render
+    function = Function()
+    text = f"{_flatten(template, function)}\n"
+    render = function.build(text)
+    return lambda context: render(context).encode()
 
 
-def _flatten(template: Any, writers: list[_Write]) -> str:
-    """A %-template of this value; the writers of its holes are appended."""
+def _flatten(template: Any, function: Function) -> str:
+    """A %-template of this value, whose holes the function fills."""
     if isinstance(template, Mapping):
-        members = (f"{_escape(encode_basestring(key))}:{_flatten(template[key], writers)}" for key in sorted(template))
+        members = (f"{_escape(encode_basestring(key))}:{_flatten(template[key], function)}" for key in sorted(template))
         return f"{{{','.join(members)}}}"
     if isinstance(template, (list, tuple)):
-        return f"[{','.join([_flatten(item, writers) for item in template])}]"
+        return f"[{','.join([_flatten(item, function) for item in template])}]"
     if not isinstance(template, str):
         return _literal(template)
     pieces = parse(template)
     if len(pieces) == 1 and isinstance(command := pieces[0], Command):
-        writers.append(_typed(command))
+        function.fill(_typed(command, function, "'null'"))
         return "%s"
     parts: list[str] = []
     for piece in pieces:
         if isinstance(piece, str):
             parts.append(_escape(encode_basestring(piece)[1:-1]))
         else:
-            writers.append(_inner(piece, DASH))
+            function.fill(_inner(piece, function, DASH))
             parts.append("%s")
     return f'"{"".join(parts)}"'
 
@@ -112,17 +109,17 @@ def _object(template: Mapping[str, Any]) -> _Write:
 
 def _string(template: str) -> _Write:
     pieces = parse(template)
+    function = Function()
     if len(pieces) == 1 and isinstance(command := pieces[0], Command):
-        return _typed(command)
-    writers = [
-        _inner(piece, b"") if isinstance(piece, Command) else _constant(encode_basestring(piece)[1:-1])
-        for piece in pieces
-    ]
-    return lambda context: f'"{"".join([write(context) or "" for write in writers])}"'
-
-
-def _constant(text: str) -> _Write:
-    return lambda _: text
+        return function.returning(_typed(command, function, "None"))
+    text = []
+    for piece in pieces:
+        if isinstance(piece, str):
+            text.append(_escape(encode_basestring(piece)[1:-1]))
+        else:
+            function.fill(_inner(piece, function, b""))
+            text.append("%s")
+    return function.build(f'"{"".join(text)}"')
 
 
 def _literal(value: Any) -> str:
@@ -135,28 +132,23 @@ def _literal(value: Any) -> str:
     return str(int(double)) if double.is_integer() and abs(double) < 1e21 else json.dumps(double)
 
 
-def _inner(command: Command, missing: bytes) -> _Write:
-    """An operator with text around it: the inside of a JSON string."""
-    kind, get = compile_command(command)
-    text = as_bytes(kind, get, command.length)
-
-    def write(context: LogContext) -> str:
-        value = text(context)
-        return json_string(missing if value is None else value)[1:-1]
-
-    return write
+def _inner(command: Command, function: Function, missing: bytes) -> str:
+    """An operator with text around it: an expression for the inside of a JSON string."""
+    kind, source = compile_command(command)
+    text = text_of(function, kind, function.value_of(source), command.length, function.bind(missing))
+    return f"{function.bind(json_string)}({text})[1:-1]"
 
 
-def _typed(command: Command) -> _Write:
-    """An operator on its own."""
-    kind, get = compile_command(command)
-    if command.length is None:
-        if kind is Kind.COUNT:
-            return lambda context: str(get(context))
-        if kind is not Kind.TEXT:
-            return lambda context: None if (value := get(context)) is None else _compact(value)
-    text = as_bytes(kind, get, command.length)
-    return lambda context: None if (value := text(context)) is None else json_string(value)
+def _typed(command: Command, function: Function, missing: str) -> str:
+    """An operator on its own: an expression for its JSON text."""
+    kind, source = compile_command(command)
+    value = function.value_of(source)
+    if kind is Kind.COUNT:
+        return f"str({value})"
+    if kind is not Kind.TEXT and command.length is None:
+        return f"{missing} if (value := {value}) is None else {function.bind(_compact)}(value)"
+    text = text_of(function, kind, value, command.length, "None")
+    return f"{missing} if (text := {text}) is None else {function.bind(json_string)}(text)"
 
 
 def _compact(value: Any) -> str:

@@ -1,22 +1,19 @@
-"""What an operator is: a function from a LogContext to a value, and the kind of value that it gives."""
+"""What an operator is: something that gives a value for a LogContext, and the kind of that value."""
 
 from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from typing import Any
 
 import attrs
 
 from trio_envoy.errors import ConfigError
 from trio_envoy.formatter.command import Command
-from trio_envoy.formatter.context import LogContext
-
-Getter = Callable[[LogContext], Any]
+from trio_envoy.formatter.inline import Inline, Source
 
 
 class Kind(enum.Enum):
-    """What a getter gives; text templates and JSON render by it."""
+    """What an operator gives; text templates and JSON render by it."""
 
     TEXT = enum.auto()  # bytes; None when there is none
     COUNT = enum.auto()  # int, always
@@ -38,19 +35,19 @@ class Row:
     """One line of an operator table.
 
     Attributes:
-        kind: what the getter gives.
-        make: compile the command into a getter; it raises ConfigError on a bad argument.
+        kind: what it gives.
+        make: compile the command; it raises ConfigError on a bad argument.
         takes: which parameters are allowed.
     """
 
     kind: Kind
-    make: Callable[[Command], Getter]
+    make: Callable[[Command], Source]
     takes: Takes = Takes.NOTHING
 
 
-def plain(kind: Kind, get: Getter) -> Row:
+def plain(kind: Kind, source: Source) -> Row:
     """An operator without parameters."""
-    return Row(kind, lambda _: get)
+    return Row(kind, lambda _: source)
 
 
 def one_word(text: str) -> bytes | None:
@@ -60,12 +57,12 @@ def one_word(text: str) -> bytes | None:
 
 def absent(takes: Takes = Takes.NOTHING) -> Row:
     """An operator whose source can't be configured here, so that it has no value, as in an Envoy that lacks it."""
-    return Row(Kind.TEXT, lambda _: lambda _context: None, takes)
+    return Row(Kind.TEXT, lambda _: Inline("None"), takes)
 
 
 def constant(value: bytes, takes: Takes = Takes.NOTHING) -> Row:
     """An operator that always gives the same."""
-    return Row(Kind.TEXT, lambda _: lambda _context: value, takes)
+    return Row(Kind.TEXT, lambda _: Inline("{value}", {"value": value}), takes)
 
 
 def check_syntax(command: Command, takes: Takes) -> None:

@@ -8,7 +8,8 @@ from typing import Final
 from trio_envoy.errors import ConfigError
 from trio_envoy.formatter import connections, requests, streams, times, upstreams
 from trio_envoy.formatter.command import Command
-from trio_envoy.formatter.operator import Getter, Kind, Row, check_syntax
+from trio_envoy.formatter.inline import Source
+from trio_envoy.formatter.operator import Kind, Row, check_syntax
 
 OPERATORS: Final[Mapping[str, Row]] = {
     **requests.ROWS,
@@ -32,7 +33,7 @@ UNSUPPORTED: Final = frozenset(
 )
 
 
-def compile_command(command: Command) -> tuple[Kind, Getter]:
+def compile_command(command: Command) -> tuple[Kind, Source]:
     """What the command gives, and how to get it.
 
     Raises:

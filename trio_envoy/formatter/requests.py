@@ -12,8 +12,8 @@ from typing import Final
 from trio_envoy.errors import ConfigError
 from trio_envoy.formatter.command import Command
 from trio_envoy.formatter.context import LogContext
-from trio_envoy.formatter.operator import Getter, Kind, Row, Takes, constant, plain
-from trio_envoy.http.fields import is_pseudo, request_field, response_field
+from trio_envoy.formatter.inline import Getter, Inline, Source
+from trio_envoy.formatter.operator import Kind, Row, Takes, constant, plain
 from trio_envoy.http.headers import Headers
 from trio_envoy.http.message import Request
 from trio_envoy.http.query import bare_path, parameters, query_of
@@ -49,44 +49,42 @@ def _names(command: Command) -> tuple[bytes, bytes | None]:
     return main, alternative[0] if alternative and alternative[0] else None
 
 
-def _request_header(command: Command) -> Getter:
+_REQUEST_PSEUDO: Final = {
+    b":method": "(request.method or None)",
+    b":path": "(request.path or None)",
+    b":authority": "(request.authority or None)",
+    b"host": "(request.authority or None)",
+    b":scheme": "(request.scheme or None)",
+}
+
+
+def _request_header(command: Command) -> Inline:
     main, alternative = _names(command)
-    if alternative is None and not is_pseudo(main):
-        return _plain_header(main)
-    first = request_field(main)
-    second = request_field(alternative) if alternative is not None else lambda _: None
-
-    def get(context: LogContext) -> bytes | None:
-        request = context.request
-        if request is None:
-            return None
-        value = first(request)
-        return second(request) if value is None else value
-
-    return get
+    first = _REQUEST_PSEUDO.get(main, "fields.get({main})")
+    if alternative is None:
+        return _inline(first, main=main)
+    second = _REQUEST_PSEUDO.get(alternative, "fields.get({alternative})")
+    return _inline(f"({second} if (first := {first}) is None else first)", main=main, alternative=alternative)
 
 
-def _plain_header(name: bytes) -> Getter:
-    def get(context: LogContext) -> bytes | None:
-        request = context.request
-        return None if request is None else request.headers.first.get(name)
-
-    return get
-
-
-def _response_header(command: Command) -> Getter:
+def _response_header(command: Command) -> Inline:
     main, alternative = _names(command)
-    first = response_field(main)
-    second = response_field(alternative) if alternative is not None else None
+    first = _response_value(main, "main")
+    if alternative is None:
+        return _inline(first, main=main)
+    second = _response_value(alternative, "alternative")
+    return _inline(f"({second} if (first := {first}) is None else first)", main=main, alternative=alternative)
 
-    def get(context: LogContext) -> bytes | None:
-        response = context.response
-        if response is None:
-            return None
-        value = first(response)
-        return second(response) if value is None and second is not None else value
 
-    return get
+def _response_value(name: bytes, constant_name: str) -> str:
+    if name == b":status":
+        return "(b'%d' % response.status if response.status else None)"
+    return f"answered.get({{{constant_name}}})"
+
+
+def _inline(text: str, **constants: object) -> Inline:
+    """An expression with those of the constants that it names."""
+    return Inline(text, {name: value for name, value in constants.items() if f"{{{name}}}" in text})
 
 
 def _trailer(command: Command) -> Getter:
@@ -266,7 +264,7 @@ def _trailers_size(context: LogContext) -> int:
     return 0 if trailers is None else trailers.byte_size()
 
 
-def _header(make: Callable[[Command], Getter]) -> Row:
+def _header(make: Callable[[Command], Source]) -> Row:
     return Row(Kind.TEXT, make, Takes.NEEDS_ARGUMENT)
 
 

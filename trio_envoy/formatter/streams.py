@@ -9,19 +9,19 @@ import os
 import socket
 import uuid
 from collections.abc import Callable, Mapping
-from operator import attrgetter
 from typing import Any, Final
 
 from trio_envoy.errors import ConfigError
 from trio_envoy.formatter.command import Command
 from trio_envoy.formatter.context import LogContext
-from trio_envoy.formatter.operator import Getter, Kind, Row, Takes, absent, constant, one_word, plain
+from trio_envoy.formatter.inline import Getter, Inline
+from trio_envoy.formatter.operator import Kind, Row, Takes, absent, constant, one_word, plain
 from trio_envoy.net.stream_info import flags_long, flags_short
 
 
 def _count(attribute: str) -> Row:
     """A number of StreamInfo that is always there."""
-    return plain(Kind.COUNT, attrgetter(f"info.{attribute}"))
+    return plain(Kind.COUNT, Inline(f"info.{attribute}"))
 
 
 def _text(read: Callable[[LogContext], str]) -> Row:
@@ -33,14 +33,12 @@ def _flags(render: Callable[[int], str]) -> Row:
     """Flags as text; each combination is rendered once, there are few of them."""
     rendered: dict[int, bytes] = {0: b"-"}
 
-    def get(context: LogContext) -> bytes:
-        flags = context.info.flags
-        text = rendered.get(flags)
-        if text is None:
-            text = rendered[flags] = render(flags).encode()
+    def text_of(flags: int) -> bytes:
+        text = rendered[flags] = render(flags).encode()
         return text
 
-    return plain(Kind.TEXT, get)
+    text = "({rendered}.get(info.flags) or {text_of}(info.flags))"
+    return plain(Kind.TEXT, Inline(text, {"rendered": rendered, "text_of": text_of}))
 
 
 _PROTOCOLS: Final = {"": None, "HTTP/1.0": b"HTTP/1.0", "HTTP/1.1": b"HTTP/1.1", "HTTP/2": b"HTTP/2"}
@@ -98,7 +96,7 @@ def _metadata(command: Command) -> Getter:
 
 ROWS: Final[Mapping[str, Row]] = {
     "ACCESS_LOG_TYPE": plain(Kind.TEXT, _log_type),
-    "PROTOCOL": plain(Kind.TEXT, lambda context: _PROTOCOLS.get(context.info.protocol)),
+    "PROTOCOL": plain(Kind.TEXT, Inline("{protocols}.get(info.protocol)", {"protocols": _PROTOCOLS})),
     "RESPONSE_CODE": _count("status"),
     "RESPONSE_CODE_DETAILS": Row(Kind.TEXT, _details, Takes.ARGUMENT),
     "RESPONSE_FLAGS": _flags(flags_short),
@@ -121,7 +119,7 @@ ROWS: Final[Mapping[str, Row]] = {
     "UPSTREAM_DECOMPRESSED_HEADER_BYTES_SENT": _count("upstream_header_bytes_sent"),
     "ROUTE_NAME": _text(lambda context: context.info.route_name),
     "VIRTUAL_CLUSTER_NAME": absent(),  # virtual_clusters are refused
-    "STREAM_ID": plain(Kind.TEXT, lambda context: context.info.request_id),
+    "STREAM_ID": plain(Kind.TEXT, Inline("info.request_id")),
     "UNIQUE_ID": plain(Kind.TEXT, lambda _: str(uuid.uuid4()).encode()),
     "DYNAMIC_METADATA": Row(Kind.VALUE, _dynamic_metadata, Takes.NEEDS_ARGUMENT),
     "METADATA": Row(Kind.VALUE, _metadata, Takes.ARGUMENT_AND_LENGTH),

@@ -17,7 +17,8 @@ import trio
 from trio_envoy.errors import ConfigError
 from trio_envoy.formatter.command import Command
 from trio_envoy.formatter.context import LogContext
-from trio_envoy.formatter.operator import Getter, Kind, Row, Takes, plain
+from trio_envoy.formatter.inline import Getter, Inline
+from trio_envoy.formatter.operator import Kind, Row, Takes, plain
 from trio_envoy.net.stream_info import StreamInfo
 from trio_envoy.util import clock
 
@@ -137,9 +138,8 @@ def _time(command: Command, local: bool) -> Callable[[float], bytes]:
 
 
 def _start_time(local: bool) -> Row:
-    def make(command: Command) -> Getter:
-        render = _time(command, local)
-        return lambda context: render(context.info.start_wall)
+    def make(command: Command) -> Inline:
+        return Inline("{render}(info.start_wall)", {"render": _time(command, local)})
 
     return Row(Kind.TEXT, make, Takes.ARGUMENT)
 
@@ -152,9 +152,8 @@ def _emit_time(local: bool) -> Row:
     return Row(Kind.TEXT, make, Takes.ARGUMENT)
 
 
-def _duration(context: LogContext) -> int:
+def _duration(info: StreamInfo) -> int:
     """Milliseconds since the start; to the end, or to now while there is none."""
-    info = context.info
     end = info.end
     if end != end:  # nan: still going on
         end = trio.current_time()
@@ -210,7 +209,7 @@ ROWS: Final[Mapping[str, Row]] = {
     "START_TIME_LOCAL": _start_time(local=True),
     "EMIT_TIME": _emit_time(local=False),
     "EMIT_TIME_LOCAL": _emit_time(local=True),
-    "DURATION": plain(Kind.COUNT, _duration),
+    "DURATION": plain(Kind.COUNT, Inline("{duration}(info)", {"duration": _duration})),
     "COMMON_DURATION": Row(Kind.NUMBER, _common_duration, Takes.NEEDS_ARGUMENT),
     "REQUEST_DURATION": plain(Kind.NUMBER, _between("start", "request_end")),
     "REQUEST_TX_DURATION": plain(Kind.NUMBER, _between("start", "upstream_last_byte_sent")),

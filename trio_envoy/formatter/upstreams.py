@@ -10,6 +10,7 @@ from operator import attrgetter
 from typing import Any, Final
 
 from trio_envoy.formatter.context import LogContext
+from trio_envoy.formatter.inline import Inline
 from trio_envoy.formatter.operator import Kind, Row, one_word, plain
 
 _Render = Callable[[Any], str]
@@ -34,14 +35,6 @@ def _name_without_port(host: Any) -> str:
         return _ip(host)
     name, colon, port = str(host.hostname).rpartition(":")
     return str(name if colon and port.isdigit() else host.hostname)
-
-
-def _host_address(context: LogContext) -> bytes | None:
-    host = context.info.upstream_host
-    if host is None:
-        return None
-    text: bytes = host.address.text
-    return text
 
 
 def _host(render: _Render) -> Row:
@@ -78,7 +71,9 @@ def _server_name(context: LogContext) -> bytes | None:
 
 
 ROWS: Final[Mapping[str, Row]] = {
-    "UPSTREAM_HOST": plain(Kind.TEXT, _host_address),
+    "UPSTREAM_HOST": plain(
+        Kind.TEXT, Inline("(host.address.text if (host := info.upstream_host) is not None else None)")
+    ),
     "UPSTREAM_HOST_NAME": _host(_name),
     "UPSTREAM_HOST_NAME_WITHOUT_PORT": _host(_name_without_port),
     "UPSTREAM_HOSTS_ATTEMPTED": _attempted(_address),
