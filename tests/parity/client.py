@@ -76,7 +76,7 @@ class Client:
 
     async def take(self, step: Any) -> Any:
         """One step; what is recorded of it, None for nothing."""
-        do: Callable[[Any], Awaitable[Any]] = {
+        verbs: dict[type[Any], Callable[[Any], Awaitable[Any]]] = {
             steps.RequestStep: self._request,
             steps.RawStep: self._raw,
             steps.PipelineStep: self._pipeline,
@@ -88,7 +88,8 @@ class Client:
             steps.WatchStep: self._watch,
             steps.SetStep: self._set,
             steps.ParallelStep: self._parallel,
-        }[type(step)]
+        }
+        do = verbs[type(step)]
         if getattr(step, "repeat", 1) == 1:
             return await do(step)
         taken = [await do(step) for _ in range(step.repeat)]
@@ -200,7 +201,7 @@ class Client:
 
     async def _admin(self, step: steps.AdminStep) -> Any:
         answer = await self.ask_admin(step.admin, step.body)
-        shown = {"sent": step.admin, "status": answer.start}
+        shown: dict[str, Any] = {"sent": step.admin, "status": answer.start}
         if step.headers:
             shown["headers"] = [f"{name}: {value}" for name, value in answer.headers]
         if "body" in step.show:
@@ -230,7 +231,7 @@ class Client:
     async def _until(self, step: steps.UntilStep) -> Any:
         pattern = re.compile(step.shows, re.MULTILINE)
         with trio.move_on_after(step.within):
-            while not pattern.search((await self.ask_admin(f"GET {step.until}")).body.decode()):
+            while not pattern.search((await self.ask_admin(f"GET {step.until}")).body.decode()):  # noqa: ASYNC110 # a page is polled
                 await trio.sleep(0.05)
             return {"until": f"{step.until} shows {step.shows}", "reached": True}
         return {"until": f"{step.until} shows {step.shows}", "reached": False}

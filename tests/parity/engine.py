@@ -71,7 +71,7 @@ async def run_cases(
         async with limit:
             try:
                 results[case.name] = await run_case(case, subject, certificates)
-            except Exception as error:  # noqa: BLE001 # one broken case must not hide the others
+            except Exception as error:  # one broken case must not hide the others
                 results[case.name] = error
             done(case.name, results[case.name])
 
@@ -209,7 +209,8 @@ class _Run:
             config = self.directory / f"{re.sub(r'[^A-Za-z0-9]+', '-', name)}{trial.suffix}"
             config.write_text(text)
             args += ["-c", str(config)]
-        verdict = await self.subject.run([*args, *(configs.fill_text(arg, self._values()) for arg in trial.args)], self.directory)
+        args += [configs.fill_text(arg, self._values()) for arg in trial.args]
+        verdict = await self.subject.run(args, self.directory)
         found: dict[str, Any] = {"accepted": verdict.exit == 0, "exit": verdict.exit, "printed": verdict.printed}
         if trial.at and text is not None and verdict.exit:
             found["at"] = self._place(text, trial.at, verdict.said)

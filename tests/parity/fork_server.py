@@ -81,7 +81,7 @@ def _become(command: dict[str, Any]) -> NoReturn:
         code = importlib.import_module("trio_envoy.cli").main(command["args"])
     except SystemExit as leaving:
         code = leaving.code if isinstance(leaving.code, int) else 1
-    except BaseException:  # noqa: BLE001 # the end of a process: say why and leave
+    except BaseException:  # the end of a process: say why and leave
         traceback.print_exc()
     finally:
         with contextlib.suppress(Exception):

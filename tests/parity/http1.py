@@ -3,6 +3,7 @@
 Both ends of the suite read with this: the client the answers, the scripted upstreams the requests.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import attrs
@@ -81,7 +82,7 @@ class Reader:
             message: the head; its body, trailers and whole are filled in.
             answers: for a response, the method of the request.
         """
-        status = (message.start.split(" ") + [""])[1]
+        status = [*message.start.split(" "), ""][1]
         coding = message.first("transfer-encoding")
         length = message.first("content-length")
         if answers and (answers == "HEAD" or status in ("204", "304") or (len(status) == 3 and status[0] == "1")):
@@ -134,8 +135,12 @@ class Reader:
 
 
 def encode(
-    start: str, headers: Headers, body: bytes = b"", chunks: list[str] | None = None, trailers: Headers = []
-) -> bytes:  # noqa: B006 # never written to
+    start: str,
+    headers: Headers,
+    body: bytes = b"",
+    chunks: Sequence[str] | None = None,
+    trailers: Sequence[tuple[str, str]] = (),
+) -> bytes:
     """A message's bytes; content-length or transfer-encoding is added unless the headers have either."""
     lines = list(headers)
     framed = any(name.lower() in ("content-length", "transfer-encoding") for name, _ in lines)

@@ -14,7 +14,6 @@ import trio
 from tests.parity.case import Headers
 from tests.parity.http1 import Reader
 
-
 _HEAD = 9  # bytes of a frame's head
 _GOAWAY = 7
 

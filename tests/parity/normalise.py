@@ -7,7 +7,8 @@ from typing import Any
 
 _RULES: list[tuple[str, str]] = [
     (
-        r"\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d{4} \d\d:\d\d:\d\d GMT",
+        r"\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d{4} "
+        r"\d\d:\d\d:\d\d GMT",
         "<date>",
     ),
     (r"\b[0-9a-f]{8}-[0-9a-f]{4}-([0-9a-f])[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}\b", r"<uuid \1>"),
@@ -41,7 +42,7 @@ class Normaliser:
         self._ports = ports = {text: name for text, name in words.items() if text.isdigit()}
         paths = [(text, name) for text, name in words.items() if not text.isdigit()]
         self._paths = sorted(paths, key=lambda item: -len(item[0]))
-        self._port = re.compile(r"(?<=[:_ ])(%s)\b" % "|".join(map(re.escape, ports))) if ports else None
+        self._port = re.compile(rf"(?<=[:_ ])({'|'.join(ports)})\b") if ports else None
         self._rules = [(re.compile(pattern, re.MULTILINE), new) for pattern, new in _RULES]
         self._own = [(re.compile(pattern, re.MULTILINE), new) for pattern, new in own]
 

@@ -1,6 +1,7 @@
 """What a case is run against: the real Envoy, or ours, as a process of its own."""
 
 import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -74,7 +75,10 @@ class Subject(Protocol):
 class Child(Protocol):
     """One process: how it is told to end and waited for."""
 
-    pid: int
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        ...
 
     @property
     def exit(self) -> int | None:
@@ -133,6 +137,7 @@ class _Commands:
     """A subject that is a command line; how a child comes to life is left to two subclasses."""
 
     name = ""
+    _numbers = itertools.count()
 
     @contextlib.asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
@@ -145,13 +150,11 @@ class _Commands:
     async def serve(self, config: Path, args: Sequence[str]) -> AsyncIterator[_RunningChild]:
         address = config.with_name("admin.address")
         log = config.with_name("subject.log")
-        child = await self.start(
-            ["-c", str(config), *_ALWAYS, "--admin-address-path", str(address), *args], log, log
-        )
+        child = await self.start(["-c", str(config), *_ALWAYS, "--admin-address-path", str(address), *args], log, log)
         running = _RunningChild(child)
         try:
             with trio.move_on_after(_START):
-                while child.exit is None and not (address.exists() and address.read_text().strip()):
+                while child.exit is None and not (address.exists() and address.read_text().strip()):  # noqa: ASYNC110 # a file
                     await trio.sleep(0.01)
             if not address.exists():
                 raise SubjectError(f"{self.name} did not start (exit {child.exit}):\n{_tail(log)}")
@@ -162,9 +165,8 @@ class _Commands:
                 await running.stop()
 
     async def run(self, args: Sequence[str], directory: Path) -> Verdict:
-        number = len(list(directory.glob("*.stdout")))
+        number = next(self._numbers)
         stdout, stderr = directory / f"{number}.stdout", directory / f"{number}.stderr"
-        stdout.touch()
         child = await self.start(args, stdout, stderr)
         try:
             code = await child.wait()

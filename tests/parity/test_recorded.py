@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Iterator, Sequence
+from typing import Self, cast
 
 import pytest
 import trio
@@ -28,7 +29,7 @@ class _Run:
         self._token: trio.lowlevel.TrioToken | None = None
         self._thread = threading.Thread(target=trio.run, args=(self._work,))
 
-    def __enter__(self) -> "_Run":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -55,12 +56,12 @@ class _Run:
 @pytest.fixture(scope="module")
 def run(request: pytest.FixtureRequest) -> Iterator[_Run]:
     """A run of the cases that this session asks for; under pytest-xdist, where each worker has all, of none."""
-    asked = {
-        item.callspec.params["case"].name: item.callspec.params["case"]
+    asked = [
+        cast(Case, item.callspec.params["case"])
         for item in request.session.items
         if isinstance(item, pytest.Function) and item.path == request.path and "case" in item.callspec.params
-    }
-    with _Run([] if "PYTEST_XDIST_WORKER" in os.environ else list(asked.values())) as run:
+    ]
+    with _Run([] if "PYTEST_XDIST_WORKER" in os.environ else asked) as run:
         yield run
 
 

@@ -134,7 +134,7 @@ class Upstream:
 
     async def _serve_http1(self, stream: Any, raw: trio.SocketStream, reader: Reader, facts: Mapping[str, Any]) -> None:
         while (message := await reader.head()) is not None:
-            method, path = (message.start.split(" ") + ["", ""])[:2]
+            method, path = [*message.start.split(" "), "", ""][:2]
             answer = self._choose(method, path) if message.whole else _OK
             if message.whole and answer.early:
                 await self._answer_http1(stream, message, answer)
