@@ -231,6 +231,8 @@ class Http1ClientConnection:
                     if inform is not None:
                         await inform(message.status, message.headers)
             except RemoteProtocolError as error:
+                if info is not None:
+                    info.upstream_header_bytes_received += parser.refused_header_bytes
                 raise self._broken() from error
 
     def _respond(self, message: ResponseMessage) -> Response:

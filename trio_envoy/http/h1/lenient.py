@@ -46,7 +46,7 @@ def check_first_byte(data: bytes) -> None:
 
 
 def request_line(line: bytes, *, custom_methods: bool) -> tuple[bytes, bytes, bytes]:
-    """Method, target and version (b"HTTP/1.1"; b"HTTP/0.9" if there is none) of a first line.
+    """Method, target and version (b"HTTP/1.1"; b"" if there is none: HTTP/0.9) of a first line.
 
     Raises:
         RemoteProtocolError: http1.codec_error.
@@ -55,12 +55,12 @@ def request_line(line: bytes, *, custom_methods: bool) -> tuple[bytes, bytes, by
         raise RemoteProtocolError("http1.codec_error")
     words = line.translate(bytes.maketrans(b"\t\r", b"  ")).split()
     if len(words) == 2:
-        words.append(b"HTTP/0.9")
+        words.append(b"")
     if len(words) != 3:
         raise RemoteProtocolError("http1.codec_error")
     method, target, version = words
     known = TOKEN.fullmatch(method) is not None if custom_methods else method in METHODS
-    if not known or not _VERSION.fullmatch(version):
+    if not known or (version and not _VERSION.fullmatch(version)):
         raise RemoteProtocolError("http1.codec_error")
     return method, target, version
 

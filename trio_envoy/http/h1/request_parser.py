@@ -113,6 +113,8 @@ class RequestParser(Parser):
         method, url, version = lenient.request_line(line, custom_methods=self._options.custom_methods)
         if url[:1] == b"/" and not target.path_is_plain(url):
             raise RemoteProtocolError("http1.codec_error")
+        if not version:
+            fields = []  # HTTP/0.9 has none; what stands there is ignored
         message = self._accept(method, url, fields, size, field_bytes(fields))
         if version != b"HTTP/1.1":
             self._http_10(message, fields)

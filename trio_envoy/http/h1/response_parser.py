@@ -87,15 +87,16 @@ class ResponseParser(Parser):
         except HttpParserError:
             line, lines, size = self._read_leniently(head)
             version, status = lenient.status_line(line)
-            self._accept(version, status, lines).header_bytes = field_bytes(lines)
+            self._accept(version, status, lines, field_bytes(lines))
             return size
-        message = self._accept(head[:8], reader.llhttp.get_status_code(), fields)
-        # "HTTP/1.1 200 OK\r\n": the line ends at the first LF.
-        message.header_bytes = max(len(head) - head.find(b"\n") - 3 - message.header_bytes, FIELD_BYTES)
+        # "HTTP/1.1 200 OK\r\n": the line ends at the first LF. Of "name: value\r\n" Envoy counts one byte less.
+        header_bytes = max(len(head) - head.find(b"\n") - 3 - len(fields), FIELD_BYTES)
+        self._accept(head[:8], reader.llhttp.get_status_code(), fields, header_bytes)
         return len(head)
 
-    def _accept(self, version: bytes, status: int, fields: list[Field]) -> ResponseMessage:
-        """Make the message of a head; its header_bytes is the number of fields still."""
+    def _accept(self, version: bytes, status: int, fields: list[Field], header_bytes: int) -> None:
+        """Make the message of a head that is well formed."""
+        self.refused_header_bytes = header_bytes
         count = len(fields)
         if count > self._max_fields:
             raise self._too_many()
@@ -105,7 +106,7 @@ class ResponseParser(Parser):
             special = [field for field in fields if field[0] in _SPECIAL]
             fields = [field for field in fields if field[0] not in _SPECIAL]
             first = dict(reversed(fields))  # of those with one name the first
-        message = ResponseMessage(status, make_headers(fields, first), count)
+        message = ResponseMessage(status, make_headers(fields, first), header_bytes)
         if version == b"HTTP/1.0":
             message.keep_alive = special == _KEEP_ALIVE
         if special and special != _KEEP_ALIVE:
@@ -113,7 +114,6 @@ class ResponseParser(Parser):
         if status >= 200 or status == 101:
             self._frame(message)
         self._responses.append(message)
-        return message
 
     def _apply_special(self, message: ResponseMessage, special: list[Field]) -> None:
         """Fields about the connection and the framing."""

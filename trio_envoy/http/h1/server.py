@@ -51,6 +51,7 @@ class Http1ServerConnection:
 
     Attributes:
         now: trio.current_time without the detour.
+        informs: informational responses go to the client.
         proper_case, trailers: of Http1Options.
     """
 
@@ -70,6 +71,7 @@ class Http1ServerConnection:
         "_wall",
         "_wall_until",
         "channel",
+        "informs",
         "now",
         "proper_case",
         "trailers",
@@ -79,6 +81,7 @@ class Http1ServerConnection:
         self, channel: Channel, handler: Handler, context: ServerContext, guard: Guard, beginning: bytes = b""
     ) -> None:
         self.channel = channel
+        self.informs = context.options.proxy_100_continue
         self.proper_case = context.options.http1.proper_case
         self.trailers = context.options.http1.trailers
         self._handler = handler

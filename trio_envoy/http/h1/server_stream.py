@@ -19,6 +19,7 @@ from trio_envoy.util.deadlines import Cause, Guard
 if TYPE_CHECKING:
     from trio_envoy.http.h1.server import Http1ServerConnection
 
+_INFORMATIONAL: Final = frozenset({100, 102, 103})
 TURNS: Final = 8  # chunks without waiting before others get their turn
 
 
@@ -80,6 +81,7 @@ class Http1ServerStream:
         "_framing",
         "_head",
         "_http10",
+        "_informed",
         "closes",
         "finished",
         "guard",
@@ -103,6 +105,7 @@ class Http1ServerStream:
         self._framing = framing = message.framing
         self._head = request.method == b"HEAD"  # a filter may change the method
         self._http10 = message.http10
+        self._informed = False
         if framing is not None:
             request.body = Http1RequestBody(connection, self, framing)
             info.wire_bytes_received += framing.wire_bytes
@@ -113,13 +116,15 @@ class Http1ServerStream:
         return framing is None or framing.drained
 
     async def inform(self, status: int, headers: Headers) -> None:
-        """Write an informational response; a client of HTTP/1.0 gets none."""
-        if self._http10 or self.responded:
-            return
+        """Write an informational response: the first one, and only with proxy_100_continue (as Envoy, measured)."""
         connection = self._connection
-        data, _ = writer.response_head(status, headers, False, proper=connection.proper_case)
+        if status not in _INFORMATIONAL or not connection.informs or self._informed or self._http10 or self.responded:
+            return
+        self._informed = True
+        data, _ = writer.response_head(status, headers, has_body=False, proper=connection.proper_case)
         await send_all(connection.channel, data)
         self.info.wire_bytes_sent += len(data)
+        self.info.header_bytes_sent += len(data) - data.find(b"\n") - 3
 
     async def respond(self, response: Response) -> None:
         """Write the response; see ServerStream.respond.
@@ -134,7 +139,7 @@ class Http1ServerStream:
         data, encoding = writer.response_head(
             response.status, headers, body is not None, self._head, self._http10, connection.proper_case
         )
-        info.header_bytes_sent = len(data) - data.find(b"\n") - 3
+        info.header_bytes_sent += len(data) - data.find(b"\n") - 3
         self.guard.activity = info.response_start = connection.now()
         self.responded = True
         over = True

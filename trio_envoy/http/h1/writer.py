@@ -20,8 +20,6 @@ LAST_CHUNK: Final = b"0\r\n\r\n"
 _REASONS: Final = {
     100: b"Continue",
     101: b"Switching Protocols",
-    102: b"Processing",
-    103: b"Early Hints",
     200: b"OK",
     201: b"Created",
     202: b"Accepted",
