@@ -3,8 +3,16 @@ import pytest
 
 from tests.upstream.fakes import LiveCluster, address, config_of, counted, endpoint
 from trio_envoy.config.address import Address, SocketAddress
+from trio_envoy.config.cluster import Cluster as ClusterConfig
 from trio_envoy.config.cluster import CustomClusterType, DiscoveryType
-from trio_envoy.config.endpoint import Endpoint, HealthCheckConfig, LbEndpoint
+from trio_envoy.config.core import Metadata
+from trio_envoy.config.endpoint import (
+    ClusterLoadAssignment,
+    Endpoint,
+    HealthCheckConfig,
+    LbEndpoint,
+    LocalityLbEndpoints,
+)
 from trio_envoy.errors import ConfigError
 from trio_envoy.net.address import PipeAddress
 from trio_envoy.upstream.discovery import check_address
@@ -40,6 +48,33 @@ def test_a_host_has_what_its_endpoint_says(services):
     assert (first.health_check_host, first.checked) == ("check", False)
     assert (second.hostname, second.weight, second.health_check_address) == ("", 1, address("10.0.0.2:80"))
     assert counted(services)["default.total_match_count"] == 2
+
+
+@pytest.mark.parametrize(
+    ("metadata", "canary"),
+    [
+        (None, False),
+        (Metadata(filter_metadata={"envoy.lb": {"canary": True}}), True),
+        (Metadata(filter_metadata={"envoy.lb": {"canary": "true"}}), False),
+        (Metadata(filter_metadata={"other": {"canary": True}}), False),
+    ],
+)
+def test_canary(services, metadata, canary):
+    cluster = cluster_of(services, endpoint("10.0.0.1:80", metadata=metadata))
+
+    assert cluster.hosts.hosts[0].canary is canary
+
+
+def test_priority(services):
+    groups = tuple(
+        LocalityLbEndpoints(lb_endpoints=(endpoint(f"10.0.0.{level}:80"),), priority=level) for level in (2, 0)
+    )
+    config = ClusterConfig(name="c", load_assignment=ClusterLoadAssignment(endpoints=groups))
+
+    hosts = LiveCluster(config, services).cluster.hosts
+
+    assert [host.priority for host in hosts.hosts] == [2, 0]
+    assert [len(each.hosts) for each in hosts.by_priority()] == [1, 0, 1]
 
 
 def test_check_address():

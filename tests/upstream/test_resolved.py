@@ -5,10 +5,9 @@ import pytest
 from tests.upstream.fakes import LiveCluster, address, config_of, endpoint, make_services
 from trio_envoy.config.address import SocketAddress
 from trio_envoy.config.cluster import DnsLookupFamily
-from trio_envoy.config.endpoint import HealthCheckConfig, LbEndpoint
+from trio_envoy.config.endpoint import HealthCheckConfig, LbEndpoint, LocalityLbEndpoints
 from trio_envoy.errors import ConfigError
 from trio_envoy.net.dns import Resolution
-from trio_envoy.upstream.host import NO_LOCALITY
 from trio_envoy.upstream.resolved import _Target, named_address
 from trio_envoy.upstream.resolving import DnsSettings, Follower
 
@@ -16,7 +15,7 @@ from trio_envoy.upstream.resolving import DnsSettings, Follower
 def target(lb):
     context = LiveCluster(config_of(), make_services()).cluster.context
     follower = Follower("api", DnsSettings(DnsLookupFamily.AUTO), context, or_nothing=True)
-    return _Target(lb, NO_LOCALITY, follower, context)
+    return _Target(lb, LocalityLbEndpoints(), follower)
 
 
 def test_named_address():

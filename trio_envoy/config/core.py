@@ -71,6 +71,19 @@ class Locality:
 
 
 @attrs.frozen(kw_only=True)
+class Metadata:
+    """What extensions are to know of something, by their names.
+
+    Attributes:
+        filter_metadata: anything.
+    """
+
+    __proto__: ClassVar[str] = "envoy.config.core.v3.Metadata"
+
+    filter_metadata: Mapping[str, Any] = attrs.field(factory=dict)
+
+
+@attrs.frozen(kw_only=True)
 class Node:
     """Who this proxy is; `--service-node`, `--service-cluster` and `--service-zone` win over it.
 

@@ -11,7 +11,7 @@ from typing import ClassVar
 import attrs
 
 from trio_envoy.config.address import Address
-from trio_envoy.config.core import Locality
+from trio_envoy.config.core import Locality, Metadata
 
 
 class HealthStatus(enum.StrEnum):
@@ -72,6 +72,7 @@ class LbEndpoint:
         endpoint: the host.
         health_status: as configured.
         load_balancing_weight: at least 1; None is 1.
+        metadata: `envoy.lb` says whether the host is a canary.
     """
 
     __proto__: ClassVar[str] = "envoy.config.endpoint.v3.LbEndpoint"
@@ -79,6 +80,7 @@ class LbEndpoint:
     endpoint: Endpoint | None = None
     health_status: HealthStatus = HealthStatus.UNKNOWN
     load_balancing_weight: int | None = None
+    metadata: Metadata | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -88,12 +90,14 @@ class LocalityLbEndpoints:
     Attributes:
         locality: the place.
         lb_endpoints: the hosts.
+        priority: 0 to 128; hosts of a higher number wait until those of lower ones are too few.
     """
 
     __proto__: ClassVar[str] = "envoy.config.endpoint.v3.LocalityLbEndpoints"
 
     locality: Locality | None = None
     lb_endpoints: tuple[LbEndpoint, ...] = ()
+    priority: int = 0
 
 
 @attrs.frozen(kw_only=True)

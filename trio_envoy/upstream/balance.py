@@ -1,13 +1,18 @@
-"""Choosing a host: which of the sets (healthy, degraded, all in panic) serves, and what every policy is.
+"""Choosing a host: which set of hosts serves a request, and what every policy is.
+
+Hosts are split by priority, and those of one priority into healthy and degraded ones. Requests go to priority 0, and to
+its healthy hosts, as far as these can take them; what they can't goes on. A priority with too few hosts that work is in
+panic: all of its hosts are used.
 
 A Policy belongs to a cluster for its life and keeps what must survive a change of hosts (the place in a round). It
-builds a Balancer for each HostSet; that one is not told of changes, it is replaced.
+picks within a set. A Balancer is built for each change of hosts or their health; it is replaced, not told.
 Source: Envoy, extensions/load_balancing_policies/common/load_balancer_impl.cc (LoadBalancerBase).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from enum import Enum, auto
 from random import Random
 from typing import Final, Protocol
 
@@ -18,10 +23,18 @@ from trio_envoy.upstream.stats import ClusterStats
 
 DEFAULT_PANIC_THRESHOLD: Final = 50.0  # percent; CommonLbConfig.healthy_panic_threshold
 OVERPROVISIONING: Final = 140  # percent; ClusterLoadAssignment.Policy.overprovisioning_factor
-HEALTHY: Final = "healthy"
-DEGRADED: Final = "degraded"
-ALL: Final = "all"
 
+
+class Part(Enum):
+    """Which hosts of a priority."""
+
+    HEALTHY = auto()
+    DEGRADED = auto()
+    ALL = auto()  # panic
+
+
+Source = tuple[int, Part]
+"""A set to pick from, by priority."""
 Pick = Callable[[], Host]
 """The next host out of one set."""
 Balancer = Callable[[LbContext], Host | None]
@@ -31,11 +44,11 @@ Balancer = Callable[[LbContext], Host | None]
 class Policy(Protocol):
     """A load balancing policy, as set up for one cluster."""
 
-    def picker(self, source: str, hosts: Sequence[Host]) -> Pick:
+    def picker(self, source: Source, hosts: Sequence[Host]) -> Pick:
         """How hosts are picked out of this (never empty) set, in place of what was picked from before.
 
         Args:
-            source: HEALTHY, DEGRADED or ALL: which set it is; each has its own place in the round.
+            source: which set it is; each has its own place in the round.
             hosts: the set.
         """
 
@@ -48,48 +61,50 @@ def panic_threshold(config: Cluster) -> float:
     return common.healthy_panic_threshold.value
 
 
-def build(hosts: HostSet, policy: Policy, stats: ClusterStats, threshold: int, random: Random) -> Balancer:
+def equally_weighted(hosts: Sequence[Host]) -> bool:
+    """Whether a round needs no weights."""
+    weight = hosts[0].weight
+    return all(host.weight == weight for host in hosts)
+
+
+def build(
+    priorities: Sequence[HostSet], policy: Policy, stats: ClusterStats, threshold: int, random: Random
+) -> Balancer:
     """The balancer for these hosts.
 
     Args:
-        hosts: the snapshot.
+        priorities: the snapshot of each, from priority 0 on.
         policy: picks within a set.
         stats: lb_healthy_panic.
         threshold: percent of healthy or degraded hosts below which all are used; 0 never.
-        random: shares requests out between healthy and degraded hosts.
+        random: shares requests out between sets.
     """
-    healthy_load, panic = _loads(hosts, threshold)
-    if panic:
-        return _panicking(policy.picker(ALL, hosts.hosts) if hosts.hosts else None, stats)
-    healthy = policy.picker(HEALTHY, hosts.healthy) if hosts.healthy else None
-    if healthy_load == 100:
-        return _plain(healthy)
-    degraded = policy.picker(DEGRADED, hosts.degraded) if hosts.degraded else None
-    if healthy_load == 0:
-        return _plain(degraded)
-    return _shared(healthy, degraded, healthy_load, random)
+    shares = [
+        (load, _chooser(source, priorities[source[0]], policy, stats))
+        for load, source in _shares(priorities, threshold)
+        if load
+    ]
+    if len(shares) == 1:
+        return shares[0][1]
+
+    def choose(context: LbContext) -> Host | None:
+        left = random.randrange(100)
+        for load, chooser in shares:
+            left -= load
+            if left < 0:
+                return chooser(context)
+        raise AssertionError("the loads add up to 100")
+
+    return choose
 
 
-def _loads(hosts: HostSet, threshold: int) -> tuple[int, bool]:
-    """(percent of requests that go to healthy hosts, whether it is panic)."""
-    counted = len(hosts.hosts) - hosts.excluded
-    healthy, degraded = len(hosts.healthy), len(hosts.degraded)
-    healthy_share = min(100, healthy * OVERPROVISIONING // counted) if counted else 0
-    degraded_share = min(100, degraded * OVERPROVISIONING // counted) if counted else 0
-    available = min(100, healthy_share + degraded_share)
-    panic = available < 100 and ((healthy + degraded) * 100 / counted if counted else 0.0) < threshold
-    if available == 0:
-        return 100, panic
-    healthy_load = healthy_share * 100 // available
-    degraded_load = min(100 - healthy_load, degraded_share * 100 // available)
-    # what rounding leaves over goes to the first set that is not empty
-    return (healthy_load + (100 - healthy_load - degraded_load) if healthy_load else 0), panic
-
-
-def _plain(pick: Pick | None) -> Balancer:
-    if pick is None:
-        return lambda context: None
-    return lambda context: pick()
+def _chooser(source: Source, hosts: HostSet, policy: Policy, stats: ClusterStats) -> Balancer:
+    part = source[1]
+    chosen = hosts.hosts if part is Part.ALL else hosts.healthy if part is Part.HEALTHY else hosts.degraded
+    pick = policy.picker(source, chosen) if chosen else None
+    if part is Part.ALL:
+        return _panicking(pick, stats)
+    return (lambda context: None) if pick is None else (lambda context: pick())
 
 
 def _panicking(pick: Pick | None, stats: ClusterStats) -> Balancer:
@@ -100,17 +115,54 @@ def _panicking(pick: Pick | None, stats: ClusterStats) -> Balancer:
     return choose
 
 
-def _shared(healthy: Pick | None, degraded: Pick | None, healthy_load: int, random: Random) -> Balancer:
-    assert healthy is not None, "a set with a load is not empty"
-    assert degraded is not None, "a set with a load is not empty"
+def _shares(priorities: Sequence[HostSet], threshold: int) -> list[tuple[int, Source]]:
+    """How many of 100 requests go to each set: healthy ones in order, then degraded ones."""
+    healthy = [_available(len(hosts.healthy), hosts) for hosts in priorities]
+    degraded = [_available(len(hosts.degraded), hosts) for hosts in priorities]
+    available = min(100, sum(healthy) + sum(degraded))
+    panic = [available < 100 and _works(hosts) < threshold for hosts in priorities]
+    if all(panic):
+        return _by_size(priorities)
+    if not available:
+        return [(100, (0, Part.HEALTHY))]
+    loads, left = _distribute(healthy, 100, available)
+    degraded_loads, left = _distribute(degraded, left, available)
+    if left:  # by rounding; the first set that is not empty gets it
+        first = healthy if any(healthy) else degraded
+        (loads if any(healthy) else degraded_loads)[next(i for i, each in enumerate(first) if each)] += left
+    return [
+        *[(load, (i, Part.ALL if panic[i] else Part.HEALTHY)) for i, load in enumerate(loads)],
+        *[(load, (i, Part.ALL if panic[i] else Part.DEGRADED)) for i, load in enumerate(degraded_loads)],
+    ]
 
-    def choose(context: LbContext) -> Host | None:
-        return healthy() if random.randrange(100) < healthy_load else degraded()
 
-    return choose
+def _available(count: int, hosts: HostSet) -> int:
+    """What so many hosts of a set can take, in percent; more than their number, as they are over-provisioned."""
+    counted = len(hosts.hosts) - hosts.excluded
+    return min(100, OVERPROVISIONING * count // counted) if counted else 0
 
 
-def equally_weighted(hosts: Sequence[Host]) -> bool:
-    """Whether a round needs no weights."""
-    weight = hosts[0].weight
-    return all(host.weight == weight for host in hosts)
+def _works(hosts: HostSet) -> float:
+    """Percent of the hosts that are healthy or degraded."""
+    counted = len(hosts.hosts) - hosts.excluded
+    return 100 * (len(hosts.healthy) + len(hosts.degraded)) / counted if counted else 0.0
+
+
+def _distribute(availability: Sequence[int], total: int, available: int) -> tuple[list[int], int]:
+    """The loads of sets that are served in order, and what is left of the total."""
+    loads = []
+    for each in availability:
+        loads.append(min(total, each * 100 // available))
+        total -= loads[-1]
+    return loads, total
+
+
+def _by_size(priorities: Sequence[HostSet]) -> list[tuple[int, Source]]:
+    """Everything is in panic: each priority gets as much as it has hosts."""
+    sizes = [len(hosts.hosts) for hosts in priorities]
+    total = sum(sizes)
+    if not total:
+        return [(100, (0, Part.ALL))]
+    loads = [100 * size // total for size in sizes]
+    loads[next(i for i, size in enumerate(sizes) if size)] += 100 - sum(loads)
+    return [(load, (i, Part.ALL)) for i, load in enumerate(loads)]

@@ -70,7 +70,7 @@ class Cluster:
         self._pools = Pools(self.context, self.options, self.breakers, keeper)
         self._policy = make_policy(self.context)
         self._threshold = panic_threshold(config)
-        self._balancer = build(self.hosts, self._policy, self.stats, 0, services.random)
+        self._balancer = build((self.hosts,), self._policy, self.stats, 0, services.random)
         self._outside = ResponseCounts(self.scope, ("", "external."))
         self._inside: ResponseCounts | None = None
         self._other_counts: dict[str, ResponseCounts] = {}
@@ -226,7 +226,7 @@ class Cluster:
         stats.membership_degraded = len(hosts.degraded)
         stats.membership_excluded = hosts.excluded
         threshold = min(100, self._runtime.snapshot.get_int(_PANIC_KEY, int(self._threshold)))
-        self._balancer = build(hosts, self._policy, stats, threshold, self._services.random)
+        self._balancer = build(hosts.by_priority(), self._policy, stats, threshold, self._services.random)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Discovery and health loops, until cancelled; started() when the cluster is warm.

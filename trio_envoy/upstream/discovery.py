@@ -10,8 +10,13 @@ from typing import Final, cast
 
 from trio_envoy import registry
 from trio_envoy.config.cluster import DiscoveryType
-from trio_envoy.config.core import Locality
-from trio_envoy.config.endpoint import ClusterLoadAssignment, Endpoint, HealthCheckConfig, LbEndpoint
+from trio_envoy.config.endpoint import (
+    ClusterLoadAssignment,
+    Endpoint,
+    HealthCheckConfig,
+    LbEndpoint,
+    LocalityLbEndpoints,
+)
 from trio_envoy.errors import ConfigError
 from trio_envoy.net.address import Address, IpAddress, from_config
 from trio_envoy.registry import Category
@@ -50,11 +55,11 @@ def make_discovery(context: ClusterContext) -> Discovery:
     return cast(Discovery, extension.factory(config, context))
 
 
-def endpoints(assignment: ClusterLoadAssignment | None) -> Iterator[tuple[LbEndpoint, Locality]]:
-    """All endpoints in order, each with its place."""
+def endpoints(assignment: ClusterLoadAssignment | None) -> Iterator[tuple[LbEndpoint, LocalityLbEndpoints]]:
+    """All endpoints in order, each with the group that it is in."""
     for group in assignment.endpoints if assignment is not None else ():
         for endpoint in group.lb_endpoints:
-            yield endpoint, group.locality or NO_LOCALITY
+            yield endpoint, group
 
 
 def endpoint_of(lb: LbEndpoint) -> Endpoint:
@@ -68,21 +73,26 @@ def endpoint_of(lb: LbEndpoint) -> Endpoint:
     return lb.endpoint
 
 
-def make_host(lb: LbEndpoint, locality: Locality, address: Address, hostname: str, context: ClusterContext) -> Host:
+def make_host(lb: LbEndpoint, group: LocalityLbEndpoints, address: Address, hostname: str) -> Host:
     """A host for an endpoint; default.total_match_count is the caller's.
 
     Args:
         lb: what the configuration says of it.
-        locality: its place.
+        group: where it is; its priority.
         address: its address, as configured or resolved.
         hostname: its name, "" for none.
-        context: of the cluster.
 
     Raises:
         ConfigError: a health check port for a pipe, a bad health check address.
     """
     host = Host(
-        address, hostname=hostname, weight=lb.load_balancing_weight or 1, locality=locality, status=lb.health_status
+        address,
+        hostname=hostname,
+        weight=lb.load_balancing_weight or 1,
+        locality=group.locality or NO_LOCALITY,
+        priority=group.priority,
+        canary=lb.metadata is not None and lb.metadata.filter_metadata.get("envoy.lb", {}).get("canary") is True,
+        status=lb.health_status,
     )
     config = lb.endpoint.health_check_config if lb.endpoint is not None else None
     if config is not None:

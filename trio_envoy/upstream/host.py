@@ -56,6 +56,7 @@ class Host:
         hostname: for auto_host_rewrite, SNI and `/clusters`; "" when there is none.
         weight: 1 or more.
         locality: the place.
+        priority: hosts of a higher number wait until those of lower ones are too few.
         canary: its responses also count under `canary.`.
         flags: bits of HealthFlag.
         health_check_address: where active checks go.
@@ -78,6 +79,7 @@ class Host:
         "hostname",
         "locality",
         "pools",
+        "priority",
         "rq_active",
         "rq_error",
         "rq_pending_active",
@@ -94,13 +96,16 @@ class Host:
         hostname: str = "",
         weight: int = 1,
         locality: Locality = NO_LOCALITY,
+        priority: int = 0,
+        canary: bool = False,
         status: HealthStatus = HealthStatus.UNKNOWN,
     ) -> None:
         self.address = address
         self.hostname = hostname
         self.weight = weight
         self.locality = locality
-        self.canary = False
+        self.priority = priority
+        self.canary = canary
         self.flags = int(_CONFIGURED.get(status, 0))
         self.health_check_address = address
         self.health_check_host = ""
@@ -170,3 +175,10 @@ class HostSet:
             tuple([host for host in every if host.degraded]),
             sum(host.excluded for host in every),
         )
+
+    def by_priority(self) -> tuple[HostSet, ...]:
+        """A snapshot for each priority from 0 on; one that is not used is empty."""
+        last = max((host.priority for host in self.hosts), default=0)
+        if last == 0:
+            return (self,)
+        return tuple(HostSet.of(host for host in self.hosts if host.priority == level) for level in range(last + 1))

@@ -70,7 +70,7 @@ def _host_lines(host: Host) -> list[str]:
         "zone": locality.zone,
         "sub_zone": locality.sub_zone,
         "canary": "true" if host.canary else "false",
-        "priority": 0,
+        "priority": host.priority,
         "success_rate": -1,  # of outlier detection
         "local_origin_success_rate": -1,
     }
@@ -89,6 +89,8 @@ def _host_status(host: Host) -> dict[str, Any]:
     }
     if host.hostname:
         status["hostname"] = host.hostname
+    if host.priority:
+        status["priority"] = host.priority
     locality = host.locality
     places = {"region": locality.region, "zone": locality.zone, "sub_zone": locality.sub_zone}
     status["locality"] = {name: place for name, place in places.items() if place}

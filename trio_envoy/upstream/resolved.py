@@ -13,8 +13,7 @@ import trio
 
 from trio_envoy.config.address import SocketAddress
 from trio_envoy.config.cluster import Cluster
-from trio_envoy.config.core import Locality
-from trio_envoy.config.endpoint import LbEndpoint
+from trio_envoy.config.endpoint import LbEndpoint, LocalityLbEndpoints
 from trio_envoy.errors import ConfigError
 from trio_envoy.net.address import Address, IpAddress
 from trio_envoy.net.dns import Resolution
@@ -33,16 +32,15 @@ class _Target:
         retained: by address: hosts of earlier answers that may still be in the cluster.
     """
 
-    def __init__(self, lb: LbEndpoint, locality: Locality, follower: Follower, context: ClusterContext) -> None:
+    def __init__(self, lb: LbEndpoint, group: LocalityLbEndpoints, follower: Follower) -> None:
         self.follower = follower
         self.hosts: dict[Address, Host] = {}
         self.retained: dict[Address, Host] = {}
         socket = named_address(lb)
         self._port = socket.port_value or 0
         self._lb = lb
-        self._locality = locality
+        self._group = group
         self._hostname = endpoint_of(lb).hostname or socket.address
-        self._context = context
 
     def addresses(self, resolution: Resolution) -> tuple[IpAddress, ...]:
         """The addresses of an answer, each once."""
@@ -50,7 +48,7 @@ class _Target:
 
     def make_host(self, address: IpAddress) -> Host:
         """A new host."""
-        return make_host(self._lb, self._locality, address, self._hostname, self._context)
+        return make_host(self._lb, self._group, address, self._hostname)
 
 
 def named_address(lb: LbEndpoint) -> SocketAddress:
@@ -91,10 +89,8 @@ class DnsHosts:
         self._single = single
         self._stats = context.stats
         self._targets = [
-            _Target(
-                lb, locality, Follower(named_address(lb).address, settings, context, or_nothing=not single), context
-            )
-            for lb, locality in endpoints(config.load_assignment)
+            _Target(lb, group, Follower(named_address(lb).address, settings, context, or_nothing=not single))
+            for lb, group in endpoints(config.load_assignment)
         ]
 
     async def run(self, update: Update, *, task_status: trio.TaskStatus[None]) -> None:

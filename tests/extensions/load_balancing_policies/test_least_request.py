@@ -11,8 +11,10 @@ from trio_envoy.extensions.load_balancing_policies.least_request import (
     LeastRequestPolicy,
     SelectionMethod,
 )
-from trio_envoy.upstream.balance import HEALTHY
+from trio_envoy.upstream.balance import Part
 from trio_envoy.upstream.host import Host
+
+HEALTHY = (0, Part.HEALTHY)
 
 
 def hosts(*busy, weights=None):

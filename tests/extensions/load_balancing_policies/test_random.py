@@ -5,8 +5,10 @@ import pytest
 
 from tests.upstream.fakes import address
 from trio_envoy.extensions.load_balancing_policies.random import RandomPolicy
-from trio_envoy.upstream.balance import HEALTHY
+from trio_envoy.upstream.balance import Part
 from trio_envoy.upstream.host import Host
+
+HEALTHY = (0, Part.HEALTHY)
 
 
 def test_each_host_is_as_likely_whatever_its_weight():

@@ -1,7 +1,9 @@
 from tests.upstream.fakes import address
 from trio_envoy.extensions.load_balancing_policies.round_robin import RoundRobinPolicy
-from trio_envoy.upstream.balance import ALL, HEALTHY
+from trio_envoy.upstream.balance import Part
 from trio_envoy.upstream.host import Host
+
+HEALTHY, ALL = (0, Part.HEALTHY), (0, Part.ALL)
 
 
 def hosts(*weights):

@@ -32,9 +32,9 @@ class StaticDiscovery:
 
     def __init__(self, config: Cluster, context: ClusterContext) -> None:
         hosts = []
-        for lb, locality in endpoints(config.load_assignment):
+        for lb, group in endpoints(config.load_assignment):
             endpoint, address = _resolved(lb)
-            hosts.append(make_host(lb, locality, address, endpoint.hostname, context))
+            hosts.append(make_host(lb, group, address, endpoint.hostname))
         self.hosts = tuple(hosts)
         context.stats.default_total_match_count += len(hosts)
 

@@ -17,7 +17,7 @@ import attrs
 from trio_envoy.config.core import RuntimeDouble
 from trio_envoy.registry import Category, register
 from trio_envoy.runtime import Runtime
-from trio_envoy.upstream.balance import Pick, equally_weighted
+from trio_envoy.upstream.balance import Pick, Source, equally_weighted
 from trio_envoy.upstream.context import ClusterContext
 from trio_envoy.upstream.edf import EdfScheduler
 from trio_envoy.upstream.host import Host
@@ -66,7 +66,7 @@ class LeastRequestPolicy:
         self._all = config.selection_method is SelectionMethod.FULL_SCAN
         self._bias = config.active_request_bias
 
-    def picker(self, source: str, hosts: Sequence[Host]) -> Pick:
+    def picker(self, source: Source, hosts: Sequence[Host]) -> Pick:
         """How hosts are picked out of a set."""
         if not equally_weighted(hosts):
             return EdfScheduler(hosts, self._step(), self._seed).pick

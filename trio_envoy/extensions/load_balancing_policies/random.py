@@ -12,7 +12,7 @@ from typing import ClassVar
 import attrs
 
 from trio_envoy.registry import Category, register
-from trio_envoy.upstream.balance import Pick
+from trio_envoy.upstream.balance import Pick, Source
 from trio_envoy.upstream.context import ClusterContext
 from trio_envoy.upstream.host import Host
 
@@ -33,7 +33,7 @@ class RandomPolicy:
     def __init__(self, random: Generator) -> None:
         self._random = random
 
-    def picker(self, source: str, hosts: Sequence[Host]) -> Pick:
+    def picker(self, source: Source, hosts: Sequence[Host]) -> Pick:
         """How hosts are picked out of a set."""
         bits, size = self._random.getrandbits, len(hosts)
         return lambda: hosts[bits(32) % size]

@@ -14,7 +14,7 @@ from typing import ClassVar
 import attrs
 
 from trio_envoy.registry import Category, register
-from trio_envoy.upstream.balance import Pick, equally_weighted
+from trio_envoy.upstream.balance import Pick, Source, equally_weighted
 from trio_envoy.upstream.context import ClusterContext
 from trio_envoy.upstream.edf import EdfScheduler
 from trio_envoy.upstream.host import Host
@@ -39,9 +39,9 @@ class RoundRobinPolicy:
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
-        self._places: dict[str, int] = {}
+        self._places: dict[Source, int] = {}
 
-    def picker(self, source: str, hosts: Sequence[Host]) -> Pick:
+    def picker(self, source: Source, hosts: Sequence[Host]) -> Pick:
         """How hosts are picked out of a set."""
         if not equally_weighted(hosts):
             unit = lcm(*(host.weight for host in hosts))
