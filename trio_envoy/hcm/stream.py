@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import trio
 
-from trio_envoy.http.codec import ServerStream
+from trio_envoy.http.codec import Inform, ServerStream
 from trio_envoy.http.message import LocalReply, Request, Response
 from trio_envoy.net.stream_info import StreamInfo
 from trio_envoy.routing.entry import Route
@@ -31,6 +31,7 @@ class HttpStream:
         local: a filter's own per-request state, keyed by the filter itself.
         on_complete: called, in order, when all is over; never block, never raise.
         timeout_reply: what to answer when ROUTE_TIMEOUT cuts the exchange; set by the router, who arms it.
+        inform: where informational responses go; None: nobody wants them.
     """
 
     request: Request
@@ -44,3 +45,4 @@ class HttpStream:
     local: dict[object, Any] = attrs.Factory(dict)
     on_complete: list[Callable[[], None]] = attrs.Factory(list)
     timeout_reply: LocalReply | None = None
+    inform: Inform | None = None

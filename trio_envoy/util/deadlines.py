@@ -33,6 +33,7 @@ class Cause(IntEnum):
     CONNECTION_DURATION = 7  # max_connection_duration
     DRAIN = 8  # the connection is idle and shall go
     PEER_RESET = 9  # downstream gave up this stream alone (HTTP/2): flag DR
+    UPSTREAM_DURATION = 10  # the cluster's max_stream_duration, once the response has begun: flag UMSDR
 
 
 # Members as plain numbers: to look one up in its class costs as much as a call.
@@ -44,6 +45,7 @@ _STREAM_IDLE: Final = int(Cause.STREAM_IDLE)
 _CONNECTION_IDLE: Final = int(Cause.CONNECTION_IDLE)
 _CONNECTION_DURATION: Final = int(Cause.CONNECTION_DURATION)
 _DRAIN: Final = int(Cause.DRAIN)
+_UPSTREAM_DURATION: Final = int(Cause.UPSTREAM_DURATION)
 
 
 class Guard:
@@ -91,7 +93,7 @@ class Guard:
     def disarm_exchange(self) -> None:
         """Forget the deadlines of one exchange: it is over."""
         at = self._at
-        at[_ROUTE_TIMEOUT] = at[_MAX_STREAM_DURATION] = at[_REQUEST] = at[_STREAM_IDLE] = inf
+        at[_ROUTE_TIMEOUT] = at[_MAX_STREAM_DURATION] = at[_REQUEST] = at[_STREAM_IDLE] = at[_UPSTREAM_DURATION] = inf
 
     def disarm_rest(self) -> None:
         """Forget the deadlines of a connection between two exchanges: one begins."""

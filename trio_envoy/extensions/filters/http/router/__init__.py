@@ -50,7 +50,7 @@ class RouterFilter(TerminalFilter):
 
     def __init__(self, config: Router, context: FilterContext) -> None:
         self._clusters = context.clusters
-        self.stats = context.scope.scope(f"http.{context.stat_prefix}.").block(RouterStats)
+        self.stats = context.scope.scope(f"http.{context.stat_prefix}.", raw=True).block(RouterStats)
         self.random = context.services.random
         self.buffer_limit = context.buffer_limit_bytes
         self.count_codes = config.dynamic_stats is not False
@@ -59,6 +59,7 @@ class RouterFilter(TerminalFilter):
         self._timings: dict[ForwardAction, timing.Timing] = {}
 
     async def answer(self, stream: HttpStream) -> Response | LocalReply:
+        self.stats.rq_total += 1
         route = stream.route
         if route is None:
             self.stats.no_route += 1
@@ -70,12 +71,11 @@ class RouterFilter(TerminalFilter):
         if cluster is None:
             self.stats.no_cluster += 1
             return replies.no_cluster(action.not_found_status)
-        self.stats.rq_total += 1
         stream.info.upstream_cluster = cluster.name
         if cluster.in_maintenance():
             cluster.stats.upstream_rq_maintenance_mode += 1
             cluster.charge_response(None, 503, internal=stream.info.internal)
-            return replies.MAINTENANCE
+            return replies.MAINTENANCE if self.tell else replies.MAINTENANCE_UNTOLD
         return await Exchange(self, stream, route, action, cluster).run()
 
     def timing(self, action: ForwardAction) -> timing.Timing:
@@ -94,14 +94,13 @@ class RouterFilter(TerminalFilter):
     def _without_upstream(self, stream: HttpStream, action: Action) -> LocalReply:
         request = stream.request
         headers: tuple[tuple[bytes, bytes], ...] = ()
+        self.stats.rq_direct_response += 1  # rq_redirect is for redirects that Envoy follows itself
         if isinstance(action, RedirectAction):
-            self.stats.rq_redirect += 1
             if action.rewrite is not None:
-                action.rewrite(request, False)
+                action.rewrite(request, self.tell)
             headers = ((b"location", action.location(request)),)
             return LocalReply(action.status, details="direct_response", headers=headers)
         assert isinstance(action, DirectResponseAction), "the third kind of action"
-        self.stats.rq_direct_response += 1
         if action.location is not None:
             headers = ((b"location", action.location(request)),)
         return LocalReply(action.status, action.body, details="direct_response", headers=headers)

@@ -2,10 +2,18 @@
 
 The order of header changes is Envoy's (measured): x-envoy-expected-rq-timeout-ms, x-envoy-attempt-count, the route's
 operators, its rewrites; in the response x-envoy-upstream-service-time, then the route's operators.
+
+Rules:
+1. The route's timeout runs from the end of the request, over all attempts and pauses, to the end of the response; the
+   guard of the stream keeps it. The limits of one attempt run from when it has a connection: per_try_timeout, once the
+   request is complete, to the response headers; the cluster's max_stream_duration to the end of the response.
+2. What is counted, and for whom, is Envoy's: a code for the cluster when an answer is given, a success or an error for
+   the host for each attempt that ended by itself.
 """
 
 from __future__ import annotations
 
+from math import inf, nan
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -17,14 +25,18 @@ from trio_envoy.extensions.filters.http.router.timing import settled
 from trio_envoy.extensions.filters.http.router.upload import Upload
 from trio_envoy.hcm.local_reply import finalize_response
 from trio_envoy.hcm.stream import HttpStream
+from trio_envoy.http import grpc
+from trio_envoy.http.body import Body
 from trio_envoy.http.codec import ClientStream
+from trio_envoy.http.headers import Headers
 from trio_envoy.http.message import LocalReply, Response
-from trio_envoy.net.stream_info import LR, URX
+from trio_envoy.net.stream_info import LR, UO, URX
 from trio_envoy.routing import retry, rewrite
 from trio_envoy.routing.entry import ForwardAction, Route
 from trio_envoy.routing.retry import RetryPolicy, for_request
 from trio_envoy.upstream.cluster import Cluster
 from trio_envoy.upstream.context import DEFAULT, HIGH, LbContext
+from trio_envoy.upstream.host import Host
 from trio_envoy.util.deadlines import Cause
 
 if TYPE_CHECKING:
@@ -33,17 +45,22 @@ if TYPE_CHECKING:
 _HIGH: Final = RoutingPriority.HIGH
 _EXPECTED: Final = b"x-envoy-expected-rq-timeout-ms"
 _ATTEMPT_COUNT: Final = b"x-envoy-attempt-count"
+_IS_TIMEOUT_RETRY: Final = b"x-envoy-is-timeout-retry"
 _SERVICE_TIME: Final = b"x-envoy-upstream-service-time"
+_FAIL_HEALTH: Final = b"x-envoy-immediate-health-check-fail"
 _ALTERNATIVE: Final = b"x-envoy-upstream-rq-timeout-alt-response"
 _STEERING: Final = frozenset({*timing.CONTROLS, *retry.CONTROLS, _ALTERNATIVE})  # by which a request sets its limits
 _ROUTE_TIMEOUT: Final = Cause.ROUTE_TIMEOUT
+_UPSTREAM_DURATION: Final = Cause.UPSTREAM_DURATION
+_NO_TRAILERS: Final = Headers()
 
 
-class _PerTryTimeout(UpstreamFailure):
-    """An attempt took longer than per_try_timeout; for retries it is a local reset."""
+class _Limited(UpstreamFailure):
+    """An attempt met a limit of its own; for retries that is a local reset."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, by_try: bool) -> None:
         super().__init__("local reset", LR)
+        self.by_try = by_try  # per_try_timeout, else max_stream_duration
 
 
 class Exchange:
@@ -51,16 +68,22 @@ class Exchange:
 
     __slots__ = (
         "_action",
+        "_attempt_scope",
         "_attempts",
         "_charged",
         "_cluster",
+        "_complete_at",
         "_context",
+        "_count_codes",
+        "_grpc_body",
         "_policy",
         "_retries_left",
         "_retrying",
         "_route",
         "_router",
         "_stream",
+        "_stream_ends",
+        "_timed_out_before",
         "_timing",
         "_up",
         "_upload",
@@ -76,14 +99,20 @@ class Exchange:
         self._action = action
         self._cluster = cluster
         self._context = LbContext(stream.request, HIGH if action.priority is _HIGH else DEFAULT)
+        self._count_codes = router.count_codes and not stream.info.health_check
         self._timing = router.timing(action)
         self._policy: RetryPolicy | None = action.retry
         self._retries_left = 0
-        self._retrying = False
+        self._retrying = False  # there was a retry, and its place in the breaker is taken
+        self._timed_out_before = False  # the attempt before met per_try_timeout
         self._upload: Upload | None = None
         self._up: ClientStream | None = None
         self._attempts = 0
-        self._charged = False
+        self._attempt_scope: trio.CancelScope | None = None
+        self._stream_ends = inf  # trio time: max_stream_duration of the attempt
+        self._complete_at = nan  # trio time: end of the request
+        self._charged = False  # a response of the upstream is on its way down
+        self._grpc_body: Body | None = None  # of a gRPC response: its trailers will tell whether the host did well
 
     async def run(self) -> Response | LocalReply:
         """Try until there is an answer.
@@ -91,13 +120,13 @@ class Exchange:
         Cancelled: the upstream stream is reset; a fired ROUTE_TIMEOUT has been counted.
         """
         self._prepare()
-        per_try = self._timing.per_try
+        limited = self._timing.per_try is not None or self._cluster.options.max_stream_duration is not None
         answer: Response | LocalReply | None
         while True:
             self._attempts += 1
             self._stream.info.upstream_attempts = self._attempts
             try:
-                response = await (self._exchange() if per_try is None else self._exchange_within(per_try))
+                response = await (self._exchange_within_limits() if limited else self._exchange())
             except UpstreamFailure as failure:
                 answer = self._failed(failure)
             except trio.Cancelled:
@@ -125,10 +154,11 @@ class Exchange:
         if action.idle_timeout is not None:
             self._arm_idle(action.idle_timeout)
         if request.body is None:
-            self._request_sent()
+            self._request_complete()
         else:
-            limit = self._body_limit() if self._policy is not None else 0
-            self._upload = Upload(request.body, limit, self._request_sent, self._abandon_retries)
+            limit = self._body_limit() if self._policy is not None else None
+            self._upload = Upload(request.body, limit, self._request_complete, self._abandon_retries)
+            self._upload.fetch_nowait()
         stream.on_complete.append(self._completed)
 
     def _steer(self) -> None:
@@ -154,46 +184,83 @@ class Exchange:
         else:
             self._stream.guard.disarm(Cause.STREAM_IDLE)
 
-    def _request_sent(self) -> None:
-        """The request is complete: the route's timeout runs."""
-        now = trio.current_time()
-        self._stream.info.request_end = now
+    def _request_complete(self) -> None:
+        """The last byte of the request is here: the timeouts run."""
+        now = self._complete_at = trio.current_time()
         if self._timing.total is not None:
             self._stream.guard.arm(_ROUTE_TIMEOUT, now + self._timing.total)
+        if self._attempt_scope is not None:
+            self._limit_try(self._attempt_scope, now)
 
     def _abandon_retries(self) -> None:
         """The body has outgrown what may be kept."""
-        self._retries_left = 0
         self._cluster.stats.retry_or_shadow_abandoned += 1
 
     async def _exchange(self) -> Response:
+        up = await self._open()
+        return await up.exchange(self._stream.request, self._stream.tasks, self._inform)
+
+    async def _exchange_within_limits(self) -> Response:
+        up = await self._open()
+        now = trio.current_time()
+        duration = self._cluster.options.max_stream_duration
+        self._stream_ends = inf if duration is None else now + duration
+        with trio.CancelScope(deadline=self._stream_ends) as scope:
+            if self._complete_at == self._complete_at:
+                self._limit_try(scope, now)
+            self._attempt_scope = scope
+            try:
+                return await up.exchange(self._stream.request, self._stream.tasks, self._inform)
+            finally:
+                self._attempt_scope = None
+        raise self._met_limit(by_try=scope.deadline < self._stream_ends)
+
+    def _limit_try(self, scope: trio.CancelScope, now: float) -> None:
+        per_try = self._timing.per_try
+        if per_try is not None:
+            scope.deadline = min(scope.deadline, now + per_try)
+
+    def _met_limit(self, *, by_try: bool) -> _Limited:
+        stats = self._cluster.stats
+        if not by_try:
+            stats.upstream_rq_max_duration_reached += 1
+        else:
+            stats.upstream_rq_per_try_timeout += 1
+            if self._context.host is not None:
+                self._context.host.rq_timeout += 1
+        return _Limited(by_try=by_try)
+
+    async def _open(self) -> ClientStream:
+        """A stream for this attempt; the request is made ready for its host."""
         stream, context, action = self._stream, self._context, self._action
-        info, request = stream.info, stream.request
+        info = stream.info
         try:
             up = self._up = await self._cluster.open(context, info.protocol)
         finally:
-            info.upstream_host = context.host
+            host = info.upstream_host = context.host
         up.info = info
         info.upstream_connection = up.connection
         info.upstream_protocol = up.protocol
-        if action.auto_host_rewrite and context.host is not None and context.host.hostname:
+        if host not in info.hosts_attempted:
+            info.hosts_attempted = (*info.hosts_attempted, host)
+        if action.auto_host_rewrite and host is not None and host.hostname:
             rewrite.set_host(
-                request,
-                context.host.hostname.encode(),
+                stream.request,
+                host.hostname.encode(),
                 keep_original=self._router.tell,
                 append_forwarded=action.append_x_forwarded_host,
             )
         if self._upload is not None:
-            request.body = self._upload.begin()
-        return await up.exchange(request, stream.tasks, stream.codec.inform)
+            stream.request.body = self._upload.begin()
+        return up
 
-    async def _exchange_within(self, seconds: float) -> Response:
-        with trio.move_on_after(seconds):
-            return await self._exchange()
-        self._cluster.stats.upstream_rq_per_try_timeout += 1
-        if self._context.host is not None:
-            self._context.host.rq_timeout += 1
-        raise _PerTryTimeout
+    async def _inform(self, status: int, headers: Headers) -> None:
+        """An informational response: counted, and passed on if the HCM wants it."""
+        if self._count_codes:
+            self._cluster.charge_response(None, status, internal=self._stream.info.internal)
+        inform = self._stream.inform
+        if inform is not None:
+            await inform(status, headers)
 
     def _release(self) -> None:
         up, self._up = self._up, None
@@ -202,64 +269,108 @@ class Exchange:
 
     def _failed(self, failure: UpstreamFailure) -> LocalReply | None:
         """No response headers came."""
-        info, cluster = self._stream.info, self._cluster
+        info, host = self._stream.info, self._context.host
         self._release()
         info.upstream_transport_failure = failure.transport
+        by_try = isinstance(failure, _Limited) and failure.by_try
         policy = self._policy
-        if policy is not None and policy.wants_reset(failure.reason, sent=failure.sent) and self._may_retry():
+        if policy is not None and self._retries(policy.wants_reset(failure.reason, sent=failure.sent)):
+            self._timed_out_before = by_try
+            _blame(host)
             return None
-        if isinstance(failure, _PerTryTimeout):
+        if isinstance(failure, _Limited) and not by_try:
+            return replies.MAX_DURATION if self._complete_at == self._complete_at else replies.MAX_DURATION_EARLY
+        if by_try:
+            timeout_reply = self._stream.timeout_reply
             reply = replies.PER_TRY_TIMEOUT
+            if timeout_reply is not replies.TIMEOUT:
+                reply = replies.alternative(reply)
         else:
             reply = replies.failed(failure, attempts=self._attempts, suppress=not self._router.tell)
-        if self._router.count_codes:
-            cluster.charge_response(self._context.host, reply.status, internal=info.internal)
+        self._charge_abort(host, reply)
         return reply
+
+    def _charge_abort(self, host: Host | None, reply: LocalReply) -> None:
+        """An answer of ours because an attempt failed, which counts as an error of the host whatever its status."""
+        _blame(host)
+        if self._count_codes:
+            self._cluster.charge_response(host, reply.status, internal=self._stream.info.internal, judged=False)
 
     def _responded(self, response: Response) -> Response | None:
         """Response headers are here."""
-        stream, router, route, cluster = self._stream, self._router, self._route, self._cluster
-        info = stream.info
-        headers = response.headers
+        stream, route, cluster = self._stream, self._route, self._cluster
+        info, headers, host = stream.info, response.headers, self._context.host
+        first = headers.first
+        if _FAIL_HEALTH in first and host is not None:
+            cluster.fail_health(host)
         policy = self._policy
-        if policy is not None and policy.wants_response(response) and self._may_retry():
-            if router.count_codes:
+        if policy is not None and self._retries(policy.wants_response(response)):
+            if self._count_codes:
                 cluster.charge_retry(response.status)
+            _blame(host)
+            self._timed_out_before = False
             self._release()
             return None
-        if self._retrying:
-            cluster.stats.upstream_rq_retry_success += response.status < 500
         if self._upload is not None:
             self._upload.stop_keeping()
+        if self._stream_ends != inf:
+            stream.guard.arm(_UPSTREAM_DURATION, self._stream_ends)
         info.details = "via_upstream"
-        if router.tell:
-            waited = info.upstream_first_byte_received - info.request_end
-            if waited == waited:
+        info.upstream_transport_failure = ""
+        info.status = response.status
+        if self._router.tell:
+            waited = info.upstream_first_byte_received - self._complete_at
+            if waited == waited:  # the request is complete
                 headers.set(_SERVICE_TIME, b"%d" % (waited * 1000 if waited > 0.0 else 0))
-        if router.count_codes:
-            canary = headers.first.get(b"x-envoy-upstream-canary") == b"true"
-            cluster.charge_response(self._context.host, response.status, internal=info.internal, canary=canary)
-            self._charged = True
-        if b"x-envoy-immediate-health-check-fail" in headers.first and self._context.host is not None:
-            cluster.fail_health(self._context.host)
+        if self._count_codes:
+            judged = not grpc.is_grpc(stream.request.headers.first.get(b"content-type"))
+            canary = first.get(b"x-envoy-upstream-canary") == b"true"
+            cluster.charge_response(host, response.status, internal=info.internal, canary=canary, judged=judged)
+            if not judged:
+                self._judge_grpc(response)
+        self._charged = True
         stream.response = response
         if route.response_headers is not None or route.virtual_host.include_attempt_count_in_response:
             finalize_response(stream, headers)
         return response
 
-    def _may_retry(self) -> bool:
-        """Whether limits allow one more attempt; counts why not."""
-        stats = self._cluster.stats
+    def _judge_grpc(self, response: Response) -> None:
+        """Whether the host did well, as far as the headers of a gRPC response tell."""
+        host = self._context.host
+        assert host is not None, "a response came from somewhere"
+        if response.status >= 500:
+            host.rq_error += 1
+        elif response.body is None:
+            self._count_grpc_status(response.headers.first.get(b"grpc-status"))
+        else:
+            self._grpc_body = response.body
+
+    def _count_grpc_status(self, status: bytes | None) -> None:
+        host = self._context.host
+        assert host is not None, "see _judge_grpc"
+        if grpc.is_server_fault(status):
+            host.rq_error += 1
+        else:
+            host.rq_success += 1
+
+    def _retries(self, wanted: bool) -> bool:
+        """Whether there will be one more attempt: the policy wants it, and the limits allow it."""
+        stats, info = self._cluster.stats, self._stream.info
+        if not wanted:
+            if self._retrying:  # whatever it gave, as in Envoy
+                stats.upstream_rq_retry_success += 1
+            return False
         if self._upload is not None and not self._upload.repeatable:
             return False
         if self._retries_left <= 0:
             stats.upstream_rq_retry_limit_exceeded += 1
-            self._stream.info.flags |= URX
+            info.flags |= URX
             return False
         retries = self._cluster.breakers[self._context.priority].retries
         if not self._retrying:
             if not retries.free:
                 stats.upstream_rq_retry_overflow += 1
+                info.flags |= UO
                 return False
             retries.take()
             self._retrying = True
@@ -269,51 +380,63 @@ class Exchange:
 
     async def _pause(self) -> None:
         """Wait as the back-off says, then prepare the next attempt."""
-        policy, stream = self._policy, self._stream
+        policy, host_route = self._policy, self._route.virtual_host
         assert policy is not None, "only a policy asks for another attempt"
         self._cluster.stats.upstream_rq_retry_backoff_exponential += 1
         await trio.sleep(policy.back_off(self._attempts, self._router.random))
-        headers = stream.request.headers
+        headers = self._stream.request.headers
         if self._router.tell:
-            ended = stream.info.request_end
-            elapsed = trio.current_time() - ended if ended == ended else 0.0
+            complete_at = self._complete_at
+            elapsed = trio.current_time() - complete_at if complete_at == complete_at else 0.0
             expected = self._timing.expected_header(elapsed)
             if expected is not None:
                 headers.set(_EXPECTED, expected)
-        if self._route.virtual_host.include_request_attempt_count:
+        if host_route.include_request_attempt_count:
             headers.set(_ATTEMPT_COUNT, b"%d" % (self._attempts + 1))
+        if host_route.include_is_timeout_retry_header:
+            headers.set(_IS_TIMEOUT_RETRY, b"true" if self._timed_out_before else b"false")
 
     def _cut_short(self) -> None:
-        """Cancelled before response headers: by the route's timeout, or because nobody waits any more."""
-        host, cluster = self._context.host, self._cluster
+        """Cancelled in an attempt: by the route's timeout, or because nobody waits any more."""
         if self._stream.guard.fired is _ROUTE_TIMEOUT:
-            self._timed_out()
-            reply = self._stream.timeout_reply
-            if self._router.count_codes and reply is not None:
-                cluster.charge_response(host, reply.status, internal=self._stream.info.internal)
+            host = self._context.host if self._up is not None else None  # while it connects nobody is to blame
+            self._timed_out(host)
+            assert self._stream.timeout_reply is not None, "set at the beginning"
+            self._charge_abort(host, self._stream.timeout_reply)
         self._release()
 
-    def _timed_out(self) -> None:
+    def _timed_out(self, host: Host | None) -> None:
         self._cluster.stats.upstream_rq_timeout += 1
-        if self._context.host is not None:
-            self._context.host.rq_timeout += 1
+        if host is not None:
+            host.rq_timeout += 1
 
     def _completed(self) -> None:
         """The stream is over, well or badly."""
         if self._charged:
-            self._charge_end(self._stream.info.end)
+            self._charge_end()
         self._release()
         if self._retrying:
             self._cluster.breakers[self._context.priority].retries.give()
 
-    def _charge_end(self, end: float) -> None:
+    def _charge_end(self) -> None:
         """The response had begun: count how long it took, or why it broke off."""
-        info = self._stream.info
-        if self._stream.guard.fired is _ROUTE_TIMEOUT:
-            self._timed_out()
-        if info.details != "via_upstream":
+        info, host = self._stream.info, self._context.host
+        details, body = info.details, self._grpc_body
+        if details == "via_upstream":
+            if body is not None:
+                self._count_grpc_status((body.trailers or _NO_TRAILERS).first.get(b"grpc-status"))
+            if self._count_codes and self._complete_at == self._complete_at:
+                elapsed = (info.end - self._complete_at) * 1000
+                self._cluster.charge_time(host, elapsed, internal=info.internal)
+        elif details == replies.TIMEOUT.details:
+            self._timed_out(host)
+        elif details == replies.MAX_DURATION.details:
+            self._cluster.stats.upstream_rq_max_duration_reached += 1
+        elif body is not None and details.startswith(replies.LATE):
             self._router.stats.rq_reset_after_downstream_response_started += 1
-            return
-        ended = info.request_end
-        started = ended if ended == ended else info.start
-        self._cluster.charge_time(self._context.host, (end - started) * 1000, internal=info.internal)
+            _blame(host)
+
+
+def _blame(host: Host | None) -> None:
+    if host is not None:
+        host.rq_error += 1

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import attrs
+
 from trio_envoy.errors import UpstreamFailure
 from trio_envoy.http.message import LocalReply
 from trio_envoy.net.stream_info import NC, NR, UMSDR, UO, UPE, UT
@@ -18,9 +20,11 @@ PER_TRY_TIMEOUT: Final = LocalReply(504, b"upstream request timeout", details="u
 MAX_DURATION: Final = LocalReply(
     504, b"upstream max stream duration reached", details="upstream_max_stream_duration_reached", flag=UMSDR
 )
-MAINTENANCE: Final = LocalReply(
-    503, b"maintenance mode", details="maintenance_mode", flag=UO, headers=((b"x-envoy-overloaded", b"true"),)
-)
+MAX_DURATION_EARLY: Final = attrs.evolve(MAX_DURATION, status=408)  # the request isn't complete yet
+MAINTENANCE_UNTOLD: Final = LocalReply(503, b"maintenance mode", details="maintenance_mode", flag=UO)
+MAINTENANCE: Final = attrs.evolve(MAINTENANCE_UNTOLD, headers=((b"x-envoy-overloaded", b"true"),))
+
+LATE: Final = "upstream_reset_after_response_started"  # details of a reset by the upstream, with the reason in braces
 
 _BEFORE: Final = "upstream connect error or disconnect/reset before headers. "
 _FIRST: Final = _BEFORE + "reset reason: "

@@ -40,15 +40,12 @@ class Timing:
 
     def expected_header(self, elapsed: float) -> bytes | None:
         """The value of x-envoy-expected-rq-timeout-ms after so many seconds; None: not sent."""
-        if self.per_try is not None:
-            left = self.per_try
-            if self.total is not None:
-                left = min(left, self.total - elapsed)
-        elif self.total is not None:
-            left = self.total - elapsed
-        else:
-            return None
-        return b"%d" % max(int(left * 1000), 0)
+        if self.total is None:
+            return None if self.per_try is None else b"%d" % round(self.per_try * 1000)
+        left = round(self.total * 1000) - int(elapsed * 1000)
+        if left <= 0:
+            return b"1"  # 0 would mean no end at all
+        return b"%d" % (left if self.per_try is None else min(left, round(self.per_try * 1000)))
 
 
 def of_route(action: ForwardAction) -> Timing:

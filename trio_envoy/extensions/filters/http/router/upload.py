@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from trio_envoy.http.body import Body
 from trio_envoy.http.headers import Headers
 from trio_envoy.util.wake import Wake
+
+_AHEAD_BYTES: Final = 64 * 1024  # of what is here before there is a connection
 
 
 class Upload:
@@ -14,42 +17,66 @@ class Upload:
 
     Args:
         source: the body as the codec gives it.
-        limit: bytes that are kept for another attempt; 0 keeps nothing.
+        limit: bytes that are kept for another attempt; None: there will be none.
         on_end: called once when the last byte has been pulled.
         on_abandoned: called once when the body has outgrown the limit.
+
+    Attributes:
+        repeatable: all that was pulled so far is still here.
     """
 
-    __slots__ = ("_busy", "_ended", "_freed", "_kept", "_limit", "_on_abandoned", "_on_end", "_size", "_source")
+    __slots__ = (
+        "_begun",
+        "_busy",
+        "_ended",
+        "_freed",
+        "_kept",
+        "_limit",
+        "_on_abandoned",
+        "_on_end",
+        "_size",
+        "_source",
+        "repeatable",
+    )
 
     def __init__(
-        self, source: Body, limit: int, on_end: Callable[[], None], on_abandoned: Callable[[], None] | None = None
+        self, source: Body, limit: int | None, on_end: Callable[[], None], on_abandoned: Callable[[], None]
     ) -> None:
         self._source = source
         self._limit = limit
         self._on_end = on_end
         self._on_abandoned = on_abandoned
-        self._kept: list[bytes] | None = [] if limit else None
+        self.repeatable = limit is not None
+        self._begun = False
+        self._kept: list[bytes] | None = []
         self._size = 0
         self._ended = False
         self._busy = False
         self._freed = Wake()
 
     @property
-    def repeatable(self) -> bool:
-        """Whether all that was pulled so far is still here."""
-        return self._kept is not None
-
-    @property
     def trailers(self) -> Headers | None:
         """Those of the source."""
         return self._source.trailers
 
+    def fetch_nowait(self) -> None:
+        """Pull what is here already, while there is no connection yet: a short body is then complete."""
+        while self._size < _AHEAD_BYTES and (data := self._source.read_nowait()) is not None:
+            self._record(data)
+            if not data:
+                return
+
     def begin(self) -> Body:
         """The body from its beginning, for one attempt; an earlier attempt's view must not be read any more."""
-        return _View(self, self._kept)
+        view = _View(self, self._kept)
+        self._begun = True
+        if not self.repeatable:
+            self._kept = None
+        return view
 
     def stop_keeping(self) -> None:
         """No further attempt will come (the response has begun): let go of what was kept."""
+        self.repeatable = False
         self._kept = None
 
     def pull_nowait(self) -> bytes | None:
@@ -82,14 +109,15 @@ class Upload:
         if not data:
             self._ended = True
             self._on_end()
-        elif self._kept is not None:
-            self._size += len(data)
-            if self._size > self._limit:
+            return
+        self._size += len(data)
+        if self._kept is not None:
+            self._kept.append(data)
+        if self.repeatable and self._limit is not None and self._size > self._limit:
+            self.repeatable = False
+            if self._begun:
                 self._kept = None
-                if self._on_abandoned is not None:
-                    self._on_abandoned()
-            else:
-                self._kept.append(data)
+            self._on_abandoned()
 
 
 class _View:
@@ -108,10 +136,14 @@ class _View:
 
     def _next_kept(self) -> bytes | None:
         kept = self._kept
-        if kept is None or self._at >= len(kept):
+        if kept is None:
             return None
-        self._at += 1
-        return kept[self._at - 1]
+        if self._at < len(kept):
+            self._at += 1
+            return kept[self._at - 1]
+        if not self._upload.repeatable:  # nothing is added any more
+            self._kept = None
+        return None
 
     def read_nowait(self) -> bytes | None:
         data = self._next_kept()
