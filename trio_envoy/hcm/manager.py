@@ -141,7 +141,7 @@ class HttpConnectionManager:
 
     def draining(self) -> bool:
         """Whether connections are to end with their next response."""
-        return self.services.health_failed or self.context.draining()
+        return self.context.draining()
 
     async def serve(self, connection: Connection) -> None:
         """Serve the connection to its end; see TerminalFilter."""

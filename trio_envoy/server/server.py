@@ -33,6 +33,7 @@ from trio_envoy.server.lifecycle import Lifecycle
 from trio_envoy.server.listeners import ListenerManager
 from trio_envoy.server.logs import ApplicationLog
 from trio_envoy.server.stats import ServerStats, refresh
+from trio_envoy.server.watchdog import Watchdog
 from trio_envoy.stats.filesystem import FilesystemStats
 from trio_envoy.stats.settings import Settings, compile_settings
 from trio_envoy.stats.store import Store
@@ -57,6 +58,7 @@ class Server:
         clusters, listeners: the two managers.
         lifecycle: state, and the request to stop.
         started_wall: wall clock of the start, seconds.
+        flush_on_admin: histograms are flushed when /stats is asked, not by the clock.
     """
 
     def __init__(
@@ -127,6 +129,8 @@ class Server:
             raise loaded.locate(errors)
         self.started_wall = clock.now()
         self._flush_interval = bootstrap.stats_flush_interval or _DEFAULT_FLUSH_INTERVAL
+        self.flush_on_admin = bool(bootstrap.stats_flush_on_admin)
+        self._watchdog = Watchdog(store, self.stats)
 
     def configure_log(self, log: ApplicationLog) -> None:
         """Take the log format of the bootstrap.
@@ -141,13 +145,14 @@ class Server:
 
     def refresh_stats(self) -> None:
         """Bring the `server.*` gauges up to date."""
-        refresh(
-            self.stats,
-            self.lifecycle,
-            clock.now() - self.started_wall,
-            self.listeners.connections(),
-            None,
-        )
+        ages = [days for facts in self.services.certificates if (days := facts.days()) is not None]
+        uptime = clock.now() - self.started_wall
+        refresh(self.stats, self.lifecycle, uptime, self.listeners.connections(), min(ages, default=None))
+
+    def flush(self) -> None:
+        """Histograms take what was recorded; gauges are brought up to date."""
+        self.refresh_stats()
+        self.services.stats.flush()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until lifecycle.stop(); started() when listeners are open.
@@ -166,10 +171,13 @@ class Server:
                 tasks.start_soon(services.poller.run)
                 tasks.start_soon(services.log_files.run)
                 tasks.start_soon(services.runtime.run)
-                tasks.start_soon(self._flush)
+                tasks.start_soon(self._watchdog.run)
+                if not self.flush_on_admin:
+                    tasks.start_soon(self._flush)
                 if self.admin is not None:
                     await tasks.start(self.admin.run)
                 self.lifecycle.initializing()
+                self.listeners.bind()  # a port in use is told at once, not when clusters are warm
                 await tasks.start(self.clusters.run)
                 _LOG.info("all clusters initialized. initializing init manager")
                 await tasks.start(self.listeners.run)
@@ -191,8 +199,7 @@ class Server:
         """Every stats_flush_interval histograms take what was recorded."""
         while True:
             await trio.sleep(self._flush_interval)
-            self.refresh_stats()
-            self.services.stats.flush()
+            self.flush()
 
 
 def _options(line: CommandLine, node: Node) -> Options:
