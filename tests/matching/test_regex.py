@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.messages import a_runtime, from_yaml
@@ -89,6 +89,7 @@ def test_the_whole_value_must_match_byte_by_byte(regex, yes, no):
     assert [value for value in no if test(value)] == []
 
 
+@settings(deadline=None)
 @given(
     st.text("ab.", max_size=8),
     st.lists(st.sampled_from(["a", "b", ".", "a*", "(a|b)", "[ab]+", "b?", "(ab)*", "\\."]), max_size=5),

@@ -1,7 +1,7 @@
 """Virtual hosts by domain."""
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from trio_envoy.errors import ConfigError
@@ -93,6 +93,7 @@ def naive(entries, host):
 labels = st.text("ab.", min_size=1, max_size=4)
 
 
+@settings(deadline=None)
 @given(
     st.sets(labels | labels.map(lambda text: f"*{text}") | labels.map(lambda text: f"{text}*") | st.just("*")),
     st.text("abAB.", max_size=6),

@@ -1,7 +1,7 @@
 """Header operations; the outcomes are what Envoy 1.40.0 sent."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.messages import a_context, a_request, a_response, from_yaml
@@ -192,6 +192,7 @@ def naive(configs, items):
     return items
 
 
+@settings(deadline=None)
 @given(
     st.lists(levels, max_size=3),
     st.lists(st.tuples(st.sampled_from(["x-a", "x-b", "x-c"]), st.sampled_from(["o", ""])), max_size=4),

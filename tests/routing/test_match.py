@@ -1,7 +1,7 @@
 """Conditions of routes; the tables are what Envoy 1.40.0 answered (Y matches, n does not)."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.messages import a_request, a_runtime, an_info, from_yaml
@@ -72,6 +72,7 @@ matches = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(matches, min_size=1, max_size=8), st.lists(st.sampled_from(["/", "a", "A", "b", "?"]), max_size=6))
 def test_the_index_finds_what_a_walk_finds(texts, pieces):
     context = RouteContext(runtime=a_runtime(), random=None, cluster_exists=None)
