@@ -43,7 +43,7 @@ async def test_formats(tmp_path, rest, line):
 
 
 @pytest.mark.parametrize(
-    ("path", "reason"), [("/nonexistent/x", "No such file or directory"), ("/tmp", "Is a directory")]
+    ("path", "reason"), [("/nonexistent/x", "No such file or directory"), ("/", "Is a directory")]
 )
 def test_a_file_that_cannot_be_opened_is_refused(path, reason):
     config = from_yaml(CONFIG.format(path=path, rest=""), Config)
