@@ -15,6 +15,7 @@ from typing import Final
 import attrs
 import trio
 
+from trio_envoy.config.cluster import DiscoveryType
 from trio_envoy.config.core import Node
 from trio_envoy.config.loader import Loaded
 from trio_envoy.config.matcher import StringMatcher
@@ -45,6 +46,7 @@ from trio_envoy.util.logfile import LogFiles
 
 _LOG: Final = logger("main")
 _NO_RUNTIME: Final = Runtime(None, RuntimeStats())  # stats_config is read before the runtime
+_RESOLVED: Final = (DiscoveryType.STRICT_DNS, DiscoveryType.LOGICAL_DNS)
 _DEFAULT_FLUSH_INTERVAL: Final = 5.0  # s; Bootstrap.stats_flush_interval
 
 
@@ -91,7 +93,6 @@ class Server:
         node = bootstrap.node or Node()
         options = _options(command_line, node)
         network = network or Network()
-        network.resolver.stats = store.scope("dns.cares.").block(DnsStats)
         runtime_stats = store.scope("runtime.").block(RuntimeStats)
         runtime = Runtime(None, runtime_stats)
         with _collected(errors):
@@ -117,7 +118,10 @@ class Server:
         self.stats.concurrency = 1
         self.stats.static_unknown_fields = 0
         resources = bootstrap.static_resources
-        self.clusters = ClusterManager(resources.clusters if resources else (), self.services)
+        clusters = resources.clusters if resources else ()
+        if any(cluster.type in _RESOLVED or cluster.cluster_type for cluster in clusters):
+            network.resolver.stats = store.scope("dns.cares.").block(DnsStats)
+        self.clusters = ClusterManager(clusters, self.services)
         errors += self.clusters.errors
         self.listeners = ListenerManager(resources.listeners if resources else (), self.services, self.clusters)
         errors += self.listeners.errors

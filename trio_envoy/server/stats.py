@@ -23,7 +23,6 @@ class ServerStats(StatsBlock):
     envoy_bug_failures: Counter
     envoy_notifications: Counter
     hot_restart_epoch: Gauge
-    hot_restart_generation: Gauge
     initialization_time_ms: Histogram
     live: Gauge
     main_thread_watchdog_mega_miss: Counter = named("main_thread.watchdog_mega_miss")

@@ -62,7 +62,11 @@ class AdminApp(TerminalFilter):
             if (request.headers.get(b"content-type") or b"").startswith(b"application/x-www-form-urlencoded"):
                 form = data
         stream.info.details = "admin_filter_response"
-        reply = await self.reply(parse_query(request.path, request.method.decode("latin-1"), form))
+        query = parse_query(request.path, request.method.decode("latin-1"), form)
+        if request.headers.get(b"sec-fetch-site") == b"cross-site" and self.mutates(query.path):
+            reply = Reply("a page of another site may not do this", 403)
+        else:
+            reply = await self.reply(query)
         headers = Headers(
             [
                 (b"content-type", reply.content_type.encode()),
@@ -73,6 +77,11 @@ class AdminApp(TerminalFilter):
         )
         return Response(reply.status, headers, None if request.method == b"HEAD" else reply.body)
 
+    def mutates(self, path: str) -> bool:
+        """Whether this endpoint changes something; a page of another site must not make a browser call it."""
+        endpoint = self._by_path.get(path)
+        return endpoint is not None and endpoint.mutates
+
     async def reply(self, query: Query) -> Reply:
         """Answer one query. A fault of an endpoint is answered 500 and logged; it harms nobody else."""
         if not self._allowed(query.path):
@@ -82,7 +91,7 @@ class AdminApp(TerminalFilter):
             return Reply("invalid path. " + self.help_text(), 404)
         if endpoint.mutates and query.method != "POST":
             _LOG.error('admin path "%s" mutates state, method=%s rather than POST', query.path, query.method)
-            return Reply(f"Method {query.method} not allowed, POST required.", 405, headers=((b"allow", b"POST"),))
+            return Reply(f"Method {query.method} not allowed, POST required.", 405)
         try:
             reply: Reply = await endpoint.handler(query)
         except Exception:

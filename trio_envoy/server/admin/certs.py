@@ -18,4 +18,4 @@ def endpoints(server: Server, _app: AdminApp) -> tuple[Endpoint, ...]:
         found: list[dict[str, Any]] = [facts.tree() for facts in server.services.certificates]
         return json_reply({"certificates": found})
 
-    return (Endpoint("/certs", "print certs on machine", certs, group="Config"),)
+    return (Endpoint("/certs", "print certs on machine", certs, group="Configuration"),)

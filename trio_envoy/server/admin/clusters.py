@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import re2
 
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from trio_envoy.server.admin.app import AdminApp
     from trio_envoy.server.server import Server
 
+_QUIET: Final = re2.Options()
+_QUIET.log_errors = False
+
 
 def endpoints(server: Server, _app: AdminApp) -> tuple[Endpoint, ...]:
     """The endpoint of this file."""
@@ -22,9 +25,9 @@ def endpoints(server: Server, _app: AdminApp) -> tuple[Endpoint, ...]:
         pattern = query.params.get("filter", "")
         if pattern:
             try:
-                search = re2.compile(pattern).search
-            except re2.error as error:
-                return Reply(f"Invalid re2 regex: {error}\n", 400)
+                search = re2.compile(pattern, _QUIET).search
+            except re2.error:
+                return Reply("Invalid re2 regex", 400)
             found = [cluster for cluster in found if search(cluster.name)]
         if query.params.get("format") == "json":
             return json_reply({"cluster_statuses": [as_json(cluster) for cluster in found]} if found else {})
@@ -36,9 +39,13 @@ def endpoints(server: Server, _app: AdminApp) -> tuple[Endpoint, ...]:
             "upstream cluster status",
             clusters,
             params=(
-                Param("filter", "Regular expression (Google re2) for filtering clusters by name"),
+                Param(
+                    "filter",
+                    "Regular expression (Google re2) for filtering clusters by name",
+                    known=lambda: server.clusters.clusters,
+                ),
                 Param("format", "File format to use", ("text", "json")),
             ),
-            group="Clusters",
+            group="Traffic",
         ),
     )

@@ -6,7 +6,7 @@ home page are drawn from the same rows.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -73,12 +73,14 @@ class Param:
         help: one line.
         choices: the values it may have; empty: any text.
         flag: present or not.
+        known: values that there are now, to choose from on the home page.
     """
 
     name: str
     help: str
     choices: tuple[str, ...] = ()
     flag: bool = False
+    known: Callable[[], Iterable[str]] = tuple
 
 
 @attrs.frozen
@@ -92,6 +94,8 @@ class Endpoint:
         mutates: needs POST.
         params: what it takes.
         group: heading on the home page.
+        form: fields that only the home page's form has.
+        warning: what comes of it, for the home page.
     """
 
     path: str
@@ -100,6 +104,8 @@ class Endpoint:
     mutates: bool = False
     params: tuple[Param, ...] = ()
     group: str = "Server"
+    form: tuple[Param, ...] = ()
+    warning: str = ""
 
 
 def parse_query(target: bytes, method: str, form: bytes = b"") -> Query:

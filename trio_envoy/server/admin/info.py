@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from trio_envoy import registry
 from trio_envoy.config.durations import render as duration
 from trio_envoy.server.admin.endpoint import Endpoint, Query, Reply, json_reply
+from trio_envoy.server.admin.node import node_tree
 from trio_envoy.server.command_line import CommandLine
 from trio_envoy.server.lifecycle import State
 from trio_envoy.server.log_format import DEFAULT_FORMAT
 from trio_envoy.server.stats import resident_bytes
-from trio_envoy.server.version import ENVOY_VERSION, HOT_RESTART_VERSION, version_text
+from trio_envoy.server.version import HOT_RESTART_VERSION, version_text
 from trio_envoy.util import clock
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def endpoints(server: Server, app: AdminApp) -> tuple[Endpoint, ...]:
                 "uptime_all_epochs": uptime,
                 "hot_restart_version": HOT_RESTART_VERSION,
                 "command_line_options": _options(server.command_line),
-                "node": node_tree(server),
+                "node": node_tree(server, with_defaults=True),
                 "hot_restart_initializing": False,
             }
         )
@@ -78,31 +78,10 @@ def endpoints(server: Server, app: AdminApp) -> tuple[Endpoint, ...]:
         Endpoint("/memory", "print current allocation/heap usage", memory),
         Endpoint("/help", "print out list of admin commands", show_help),
         Endpoint("/hot_restart_version", "print the hot restart compatibility version", hot_restart_version),
-        Endpoint("/init_dump", "dump current Envoy init manager information (experimental)", init_dump, group="Config"),
+        Endpoint(
+            "/init_dump", "dump current Envoy init manager information (experimental)", init_dump, group="Configuration"
+        ),
     )
-
-
-def node_tree(server: Server) -> dict[str, Any]:
-    """The node with what we add to it: who we are and which extensions are in use."""
-    options = server.services.options
-    given = dict(server.loaded.tree.get("node", {}))
-    major, minor, patch = (int(part) for part in ENVOY_VERSION.split("."))
-    tree: dict[str, Any] = {"id": options.service_node, "cluster": options.service_cluster}
-    tree |= {name: given[name] for name in ("metadata", "locality") if name in given}
-    version = {"major_number": major, "minor_number": minor, "patch": patch}
-    tree["user_agent_name"] = "envoy"
-    tree["user_agent_build_version"] = {"version": version, "metadata": {"trio_envoy": version_text()}}
-    tree["extensions"] = [
-        {
-            "name": extension.name,
-            "category": str(extension.category),
-            "type_descriptor": "",
-            "disabled": False,
-            "type_urls": [extension.config.__proto__] if extension.config is not None else [],
-        }
-        for extension in registry.registered()
-    ]
-    return tree
 
 
 def _options(line: CommandLine) -> dict[str, Any]:

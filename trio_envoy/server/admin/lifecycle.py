@@ -39,9 +39,22 @@ def endpoints(server: Server, _app: AdminApp) -> tuple[Endpoint, ...]:
         return Reply("OK\n")
 
     return (
-        Endpoint("/healthcheck/fail", "cause the server to fail health checks", fail, mutates=True),
+        Endpoint(
+            "/healthcheck/fail",
+            "cause the server to fail health checks",
+            fail,
+            mutates=True,
+            warning="Connections end with their next answer, and load balancers take this server out, until "
+            "/healthcheck/ok.",
+        ),
         Endpoint("/healthcheck/ok", "cause the server to pass health checks", ok, mutates=True),
-        Endpoint("/quitquitquit", "exit the server", quit_server, mutates=True),
+        Endpoint(
+            "/quitquitquit",
+            "exit the server",
+            quit_server,
+            mutates=True,
+            warning="The process ends at once, and all connections with it.",
+        ),
         Endpoint(
             "/drain_listeners",
             "drain listeners",
@@ -68,7 +81,8 @@ def endpoints(server: Server, _app: AdminApp) -> tuple[Endpoint, ...]:
                     flag=True,
                 ),
             ),
-            group="Listeners",
+            group="Traffic",
+            warning="Without graceful, the listeners close at once; nothing opens them again but a restart.",
         ),
         Endpoint("/reopen_logs", "reopen access logs", reopen, mutates=True),
     )

@@ -30,7 +30,7 @@ def endpoints(server: Server, _app: AdminApp) -> tuple[Endpoint, ...]:
             "print listener info",
             listeners,
             params=(Param("format", "File format to use", ("text", "json")),),
-            group="Listeners",
+            group="Traffic",
         ),
     )
 

@@ -21,11 +21,14 @@ def endpoints(server: Server, _app: AdminApp) -> tuple[Endpoint, ...]:
     """The endpoints of this file."""
 
     def answer(query: Query, *, prometheus: bool) -> Reply:
-        server.refresh_stats()
         try:
             wanted = parse(query.params, prometheus=prometheus)
         except QueryError as error:
             return Reply(str(error), 400)
+        if server.flush_on_admin:
+            server.flush()
+        else:
+            server.refresh_stats()
         rendered = render(server.services.stats, wanted)
         return Reply(RenderedBody(rendered.pieces), content_type=rendered.content_type)
 
