@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import inf
 
+import attrs
 import trio
 
 from trio_envoy.config.hcm import CodecType
@@ -29,10 +30,12 @@ class Codecs:
             options=options,
             stats=stats,
             http1_stats=services.stats.scope("http1.").block(Http1Stats),
-            http2_stats=services.stats.scope("http2.").block(Http2Stats),
+            http2_stats=Http2Stats(),
             timers=services.timers,
             view=services.poller.view,
         )
+        self._http2_scope = services.stats.scope("http2.")
+        self._http2_context: ServerContext | None = None
 
     async def open(self, connection: Connection, handler: Handler) -> ServerConnection | None:
         """The codec for this connection; None when the client left, or stayed silent too long, before it was clear.
@@ -85,4 +88,8 @@ class Codecs:
     def _http2(self, connection: Connection, handler: Handler, beginning: bytes) -> ServerConnection:
         from trio_envoy.http.h2.server import Http2ServerConnection
 
-        return Http2ServerConnection(connection.channel, handler, self._context, connection.guard, beginning)
+        context = self._http2_context
+        if context is None:  # `http2.` is there from the first connection on
+            stats = self._http2_scope.block(Http2Stats)
+            context = self._http2_context = attrs.evolve(self._context, http2_stats=stats)
+        return Http2ServerConnection(connection.channel, handler, context, connection.guard, beginning)

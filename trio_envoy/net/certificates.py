@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _DAY: Final = 86400.0  # s
 _MIN_RSA_BITS: Final = 2048
+_KINDS: Final = ("dns", "uri", "ip_address")  # the order in which Envoy tells of them
 
 
 class BadKey(Exception):
@@ -92,7 +93,7 @@ def describe(pem: bytes, path: str) -> Described:
     return Described(
         path=path,
         serial_number=serial if len(serial) % 2 == 0 else f"0{serial}",
-        names=tuple(_names(certificate)),
+        names=tuple(sorted(_names(certificate), key=lambda name: _KINDS.index(name[0]))),
         valid_from=certificate.not_valid_before_utc.timestamp(),
         expires=certificate.not_valid_after_utc.timestamp(),
     )
