@@ -62,12 +62,12 @@ class Client:
     """Runs steps against a running subject.
 
     Attributes:
-        listeners: name to port.
+        listeners: name to port on loopback, or to the path of a Unix domain socket.
         admin: port of the admin interface.
         nursery: where readers of HTTP/2 connections live.
     """
 
-    listeners: Mapping[str, int]
+    listeners: Mapping[str, int | str]
     admin: int
     upstreams: Mapping[str, Upstream]
     certificates: Certificates
@@ -274,7 +274,8 @@ class Client:
     async def _connect(self, line: steps.Line) -> Connection:
         if line.via in self._open:
             return self._open[line.via]
-        raw = await trio.open_tcp_stream(_HOST, self.listeners[line.to])
+        where = self.listeners[line.to]
+        raw = await trio.open_tcp_stream(_HOST, where) if isinstance(where, int) else await trio.open_unix_socket(where)
         stream: Any = raw
         if line.tls is not None:
             stream = trio.SSLStream(

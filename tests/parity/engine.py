@@ -136,7 +136,7 @@ class _Run:
             client = Client({}, running.admin, self.upstreams, self.certificates, nursery)
             await self._live(client)
             client.listeners = {**await self._listeners(client), "admin": running.admin}
-            self.words |= {str(port): name for name, port in client.listeners.items()}
+            self.words |= {str(port): name for name, port in client.listeners.items() if isinstance(port, int)}
             taken = [await client.take(step) for step in self.case.steps]
             await client.close_all()
             document: dict[str, Any] = {"steps": [one for one in taken if one is not None]}
@@ -156,13 +156,16 @@ class _Run:
             await trio.sleep(0.01)
         raise SubjectError(f"{self.subject.name} is not LIVE")
 
-    async def _listeners(self, client: Client) -> dict[str, int]:
+    async def _listeners(self, client: Client) -> dict[str, int | str]:
+        """Name to port, or to path."""
         answer = await client.ask_admin("GET /listeners?format=json")
-        return {
-            one["name"]: one["local_address"]["socket_address"]["port_value"]
-            for one in json.loads(answer.body).get("listener_statuses", [])
-            if "socket_address" in one["local_address"]
-        }
+        found: dict[str, int | str] = {}
+        for one in json.loads(answer.body).get("listener_statuses", []):
+            address = one["local_address"]
+            found[one["name"]] = (
+                address["socket_address"]["port_value"] if "socket_address" in address else address["pipe"]["path"]
+            )
+        return found
 
     async def _stats(self, client: Client) -> dict[str, Any]:
         await trio.sleep(_SETTLE)
