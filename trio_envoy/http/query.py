@@ -14,7 +14,7 @@ def bare_path(path: bytes) -> bytes:
 
 def query_of(path: bytes) -> bytes | None:
     """What follows the first `?`, without it; None when there is no `?`."""
-    before, mark, query = path.partition(b"?")
+    _, mark, query = path.partition(b"?")
     return query if mark else None
 
 
