@@ -25,9 +25,18 @@ def complete(manager: HttpConnectionManager, stream: HttpStream) -> None:
     stats.downstream_rq_time.record((info.end - info.start) * 1000)
     for callback in stream.on_complete:
         callback()
+    if manager.access_logs and stream.response is not None and stream.response.body is not None:
+        info.response_trailers = stream.response.body.trailers
     stream.on_complete.clear()  # they refer to the stream: without the circle its memory is free at once
     for log in manager.access_logs:
         log.log(stream)
+
+
+def count_informational(manager: HttpConnectionManager) -> None:
+    """An informational response goes to the client."""
+    for stats in (manager.stats, manager.listener_stats):
+        stats.downstream_rq_completed += 1
+        stats.downstream_rq_1xx += 1
 
 
 class _Rejected:

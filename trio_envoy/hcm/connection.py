@@ -6,19 +6,24 @@ lost peer cancel that task through its guard; the codec then calls interrupted()
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
+import attrs
 import trio
 
 from trio_envoy.config.hcm import ServerHeaderTransformation
 from trio_envoy.errors import RemoteProtocolError, UpstreamFailure
-from trio_envoy.hcm.complete import complete, count_rejected
+from trio_envoy.hcm.complete import complete, count_informational, count_rejected
 from trio_envoy.hcm.stream import HttpStream
+from trio_envoy.http import grpc
 from trio_envoy.http.codec import ServerConnection, ServerStream
+from trio_envoy.http.headers import Headers
 from trio_envoy.http.message import LocalReply, Response
 from trio_envoy.net.address import IpAddress
 from trio_envoy.net.filter import Connection
-from trio_envoy.net.stream_info import DC, DPE, DR, DT, SI, StreamInfo
+from trio_envoy.net.stream_info import DC, DPE, DR, SI, UMSDR, StreamInfo
+from trio_envoy.routing.entry import ForwardAction
 from trio_envoy.util import clock
 from trio_envoy.util.deadlines import Cause
 from trio_envoy.util.log import logger
@@ -28,15 +33,22 @@ if TYPE_CHECKING:
 
 _LOG: Final = logger("http")
 
-_UPGRADE_REFUSED: Final = LocalReply(403, details="upgrade_failed", close=True)
+_FORCE_TRACE: Final = b"x-envoy-force-trace"
+_UPGRADE_REFUSED: Final = LocalReply(403, details="upgrade_failed")
 _TOO_SLOW: Final = 408
 _BUG: Final = LocalReply(500, b"Internal Server Error", details="internal_error")
+# Of a request that is complete; of others the status is 408.
 _TIMEOUTS: Final = {
-    Cause.STREAM_IDLE: LocalReply(408, b"stream timeout", details="stream_idle_timeout", flag=SI),
+    Cause.STREAM_IDLE: LocalReply(504, b"stream timeout", details="stream_idle_timeout", flag=SI),
     Cause.REQUEST: LocalReply(408, b"request timeout", details="request_overall_timeout"),
-    Cause.REQUEST_HEADERS: LocalReply(408, b"request header timeout", details="request_header_timeout"),
-    Cause.MAX_STREAM_DURATION: LocalReply(408, b"downstream duration timeout", details="max_duration_timeout", flag=DT),
+    Cause.MAX_STREAM_DURATION: LocalReply(
+        504, b"downstream duration timeout", details="max_duration_timeout", grpc_status=grpc.DEADLINE_EXCEEDED
+    ),
+    Cause.UPSTREAM_DURATION: LocalReply(
+        504, b"upstream max stream duration reached", details="upstream_max_stream_duration_reached", flag=UMSDR
+    ),
 }
+_EARLY_TIMEOUTS: Final = {cause: attrs.evolve(reply, status=408) for cause, reply in _TIMEOUTS.items()}
 
 
 class HcmConnection:
@@ -50,7 +62,7 @@ class HcmConnection:
         self._target = manager.target_for(local.port if isinstance(local, IpAddress) else 0)
         self._streams: dict[ServerStream, HttpStream] = {}
         self._codec: ServerConnection | None = None
-        self._refused_local = False
+        self._draining = False
 
     async def serve(self) -> None:
         """Choose the codec, run it to the end of the connection, count the connection."""
@@ -108,6 +120,8 @@ class HcmConnection:
             stats.downstream_rq_http1_total += 1
         stream = HttpStream(codec.request, info, None, guard, codec)
         self._streams[codec] = stream
+        if manager.codec_options.proxy_100_continue:
+            stream.inform = partial(self._inform, codec)
         start = info.start
         if manager.stream_idle_timeout is not None:
             guard.activity = start
@@ -128,10 +142,9 @@ class HcmConnection:
             raise
         except UpstreamFailure as failure:
             reason = failure.reason.replace(" ", "_")
-            stream.info.termination_details = reason
             self._abort(stream, failure.flag, f"upstream_reset_after_response_started{{{reason}}}")
         except RemoteProtocolError as error:
-            self._abort(stream, DPE, error.details)
+            await self._broken(stream, error)
         except OSError:
             self._abort(stream, DC, "downstream_remote_disconnect")
         except Exception:
@@ -153,9 +166,30 @@ class HcmConnection:
             stream.info.route_name = route.name
             stream.info.virtual_host = route.virtual_host.name
         if request.protocol:
-            manager.stats.downstream_rq_ws_on_non_ws_route += 1
-            return await manager.chain.encode(stream, _UPGRADE_REFUSED)
+            return await manager.chain.encode(stream, self._refuse_upgrade(stream))
+        if request.method == b"CONNECT":
+            self._close_http1(stream)
         return await manager.chain.run(stream)
+
+    def _refuse_upgrade(self, stream: HttpStream) -> LocalReply:
+        manager, route = self._manager, stream.route
+        manager.stats.downstream_rq_ws_on_non_ws_route += 1
+        self._close_http1(stream)
+        if route is not None and isinstance(route.action, ForwardAction):
+            stream.info.upstream_cluster = route.action.cluster
+        return _UPGRADE_REFUSED
+
+    def _close_http1(self, stream: HttpStream) -> None:
+        """After an upgrade or a CONNECT come bytes that are no HTTP: a refusal ends the connection."""
+        if stream.info.protocol != "HTTP/2":
+            stream.codec.close_after()
+            self._count_early_response()
+
+    def _count_early_response(self) -> None:
+        """A response before the end of its request: the rest of that is not wanted, which Envoy counts as a reset."""
+        stats = self._manager.stats
+        stats.downstream_rq_response_before_rq_complete += 1
+        stats.downstream_rq_rx_reset += 1
 
     async def _respond(self, stream: HttpStream, response: Response) -> None:
         manager = self._manager
@@ -167,17 +201,46 @@ class HcmConnection:
             manager.server_header is ServerHeaderTransformation.APPEND_IF_ABSENT and b"server" not in first
         ):
             headers.set(b"server", manager.server_name)
-        if manager.id_in_response and stream.info.request_id is not None:
-            headers.set(b"x-request-id", stream.info.request_id)
+        info, codec = stream.info, stream.codec
+        if manager.id_in_response or (info.internal and _FORCE_TRACE in stream.request.headers.first):
+            self._show_request_id(stream, headers)
         if manager.via:
             before = headers.joined(b"via", b", ")
             headers.set(b"via", manager.via if before is None else before + b", " + manager.via)
         if manager.draining():
-            manager.stats.downstream_cx_drain_close += 1
-            stream.codec.close_after()
-        stream.info.status = response.status
+            self._drain(codec)
+        if info.request_end != info.request_end and not codec.request_complete:
+            self._count_early_response()
+        info.status = response.status
         stream.response = response
-        await stream.codec.respond(response)
+        await codec.respond(response)
+
+    @staticmethod
+    def _show_request_id(stream: HttpStream, headers: Headers) -> None:
+        request_id = stream.request.headers.get(b"x-request-id")
+        if request_id is not None:
+            headers.set(b"x-request-id", request_id)
+
+    def _drain(self, codec: ServerStream) -> None:
+        if not self._draining:
+            self._draining = True
+            self._manager.stats.downstream_cx_drain_close += 1
+        codec.close_after()
+
+    async def _inform(self, codec: ServerStream, status: int, headers: Headers) -> None:
+        """An informational response of the upstream goes on to the client."""
+        if not codec.responded:
+            count_informational(self._manager)
+            await codec.inform(status, headers)
+
+    async def _broken(self, stream: HttpStream, error: RemoteProtocolError) -> None:
+        """The client broke the framing of the request's body: 400 if nothing was sent, else the stream is reset."""
+        self._manager.stats.downstream_cx_protocol_error += 1
+        if stream.codec.responded:
+            self._abort(stream, DPE, error.details)
+            return
+        reply = LocalReply(error.status, error.text.encode(), details=error.details, flag=DPE, close=True)
+        await self._exchange_reply(stream, reply)
 
     async def _fail(self, stream: HttpStream) -> None:
         """Our own bug: 500 if nothing was sent, else the stream is reset."""
@@ -199,11 +262,9 @@ class HcmConnection:
             return
         stats = self._manager.stats
         if cause is Cause.PEER_GONE:
-            stats.downstream_rq_rx_reset += 1
             self._abort(stream, DC, "downstream_remote_disconnect")
             return
         if cause is Cause.PEER_RESET:
-            stats.downstream_rq_rx_reset += 1
             flag = 0 if stream.info.flags & DPE else DR  # the codec gave it up because the client broke a rule
             self._abort(stream, flag, "http2.remote_reset")
             return
@@ -213,7 +274,10 @@ class HcmConnection:
             stats.downstream_rq_timeout += 1
         elif cause is Cause.MAX_STREAM_DURATION:
             stats.downstream_rq_max_duration_reached += 1
-        reply = stream.timeout_reply if cause is Cause.ROUTE_TIMEOUT else _TIMEOUTS.get(cause)
+        if cause is Cause.ROUTE_TIMEOUT:
+            reply = stream.timeout_reply
+        else:
+            reply = (_TIMEOUTS if codec.request_complete else _EARLY_TIMEOUTS).get(cause)
         if reply is None:
             self._abort(stream, 0, "downstream_local_disconnect")
             return
@@ -237,9 +301,12 @@ class HcmConnection:
         """End without (the rest of) a response."""
         stream.info.flags |= flag
         stream.info.details = details
-        if not flag & (DC | DR):
-            self._manager.stats.downstream_rq_tx_reset += 1
-        stream.codec.reset()
+        stats, codec = self._manager.stats, stream.codec
+        if not flag & (DC | DR | DPE):
+            stats.downstream_rq_tx_reset += 1
+        if codec.request_complete or not codec.responded:  # else it was counted with the early response
+            stats.downstream_rq_rx_reset += 1
+        codec.reset()
         self._finish(stream)
 
     def _finish(self, stream: HttpStream) -> None:

@@ -51,7 +51,8 @@ def to_response(stream: HttpStream, reply: LocalReply) -> Response:
 def _grpc_response(stream: HttpStream, reply: LocalReply, headers: Headers) -> Response:
     """Trailers-only: status and message ride in the headers of a 200."""
     headers.set(b"content-type", b"application/grpc")
-    headers.set(b"grpc-status", b"%d" % grpc.status_of_http(reply.status))
+    status = grpc.status_of_http(reply.status) if reply.grpc_status is None else reply.grpc_status
+    headers.set(b"grpc-status", b"%d" % status)
     if reply.text and stream.request.method != b"HEAD":
         headers.set(b"grpc-message", grpc.encode_message(reply.text))
     return Response(200, headers)

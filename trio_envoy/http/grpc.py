@@ -10,6 +10,7 @@ from typing import Final
 
 CONTENT_TYPE: Final = b"application/grpc"
 UNKNOWN: Final = 2
+DEADLINE_EXCEEDED: Final = 4
 
 _STATUS_OF_HTTP: Final = {400: 13, 401: 16, 403: 7, 404: 12, 429: 14, 502: 14, 503: 14, 504: 14}
 # Those that stand for an HTTP status below 500 (Grpc::Utility::grpcToHttpStatus).

@@ -57,6 +57,7 @@ class LocalReply:
         flag: bits of net.stream_info for %RESPONSE_FLAGS%.
         headers: further fields, as `location` of a redirect.
         close: the downstream connection is closed afterwards.
+        grpc_status: for a gRPC client; None: the one that stands for the status.
     """
 
     status: int
@@ -65,3 +66,4 @@ class LocalReply:
     flag: int = 0
     headers: tuple[tuple[bytes, bytes], ...] = ()
     close: bool = False
+    grpc_status: int | None = None

@@ -50,6 +50,7 @@ _SERVICE_TIME: Final = b"x-envoy-upstream-service-time"
 _FAIL_HEALTH: Final = b"x-envoy-immediate-health-check-fail"
 _ALTERNATIVE: Final = b"x-envoy-upstream-rq-timeout-alt-response"
 _STEERING: Final = frozenset({*timing.CONTROLS, *retry.CONTROLS, _ALTERNATIVE})  # by which a request sets its limits
+_INFORMATIONAL: Final = frozenset({100, 102, 103, 104})  # what Envoy knows of 1xx
 _ROUTE_TIMEOUT: Final = Cause.ROUTE_TIMEOUT
 _UPSTREAM_DURATION: Final = Cause.UPSTREAM_DURATION
 _NO_TRAILERS: Final = Headers()
@@ -76,6 +77,7 @@ class Exchange:
         "_context",
         "_count_codes",
         "_grpc_body",
+        "_informed",
         "_policy",
         "_retries_left",
         "_retrying",
@@ -111,6 +113,7 @@ class Exchange:
         self._attempt_scope: trio.CancelScope | None = None
         self._stream_ends = inf  # trio time: max_stream_duration of the attempt
         self._complete_at = nan  # trio time: end of the request
+        self._informed = False  # an informational response came
         self._charged = False  # a response of the upstream is on its way down
         self._grpc_body: Body | None = None  # of a gRPC response: its trailers will tell whether the host did well
 
@@ -255,7 +258,10 @@ class Exchange:
         return up
 
     async def _inform(self, status: int, headers: Headers) -> None:
-        """An informational response: counted, and passed on if the HCM wants it."""
+        """An informational response: the first one counts, and is passed on if the HCM wants it."""
+        if self._informed or status not in _INFORMATIONAL:
+            return
+        self._informed = True
         if self._count_codes:
             self._cluster.charge_response(None, status, internal=self._stream.info.internal)
         inform = self._stream.inform
