@@ -77,7 +77,6 @@ class Codecs:
                 self._stats.downstream_cx_destroy_remote += 1
                 return None
             else:
-                channel.info.bytes_received += received
                 beginning += view[:received]
                 if is_http2(beginning) is not None:
                     return beginning

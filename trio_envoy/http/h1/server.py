@@ -183,8 +183,12 @@ class Http1ServerConnection:
             RemoteProtocolError: it is not one.
         """
         channel, view, parser = self.channel, self._head_view, self._parser
+        timed = self._options.headers_timeout == inf
         turns = 0
         while True:
+            if not timed and parser.in_head:  # from its first byte
+                timed = True
+                self._guard.arm(Cause.REQUEST_HEADERS, self.now() + self._options.headers_timeout)
             try:
                 received = channel.recv_into(view)
             except OSError:
@@ -200,8 +204,6 @@ class Http1ServerConnection:
             message = parser.next()
             if message is not None:
                 return message
-            if parser.in_head and self._options.headers_timeout != inf and not turns:
-                self._guard.arm(Cause.REQUEST_HEADERS, self.now() + self._options.headers_timeout)
             turns += 1
             if turns % TURNS == 0:
                 await checkpoint()

@@ -231,7 +231,6 @@ class Driver:
         data = self.session.take_output()
         if not data or self.channel.closed:
             return
-        self.channel.info.bytes_sent += len(data)
         if self._out:
             self._out += data
             return
@@ -272,7 +271,6 @@ class Driver:
             except OSError:
                 return b""
             if received is not None:
-                channel.info.bytes_received += received
                 return self._view[:received].tobytes()
             try:
                 await channel.wait_read()
