@@ -36,12 +36,12 @@ Fields = list[tuple[bytes, bytes]]
 
 
 def check_first_byte(data: bytes) -> None:
-    """Refuse at once what can't be a method (a TLS hello on a plain port), without waiting for a line.
+    """Refuse at once what can't begin a request (a TLS hello on a plain port), without waiting for a line.
 
     Raises:
         RemoteProtocolError: http1.codec_error.
     """
-    if not TOKEN.match(data):
+    if data[0] <= 0x20:
         raise RemoteProtocolError("http1.codec_error")
 
 
@@ -77,16 +77,16 @@ def status_line(line: bytes) -> tuple[bytes, int]:
     return matched[1], int(matched[2])
 
 
-def split_head(head: bytes) -> tuple[bytes, Fields]:
-    """The first line and the fields (names lower-case) of a complete head, its empty line included.
+def split_head(head: bytes) -> tuple[bytes, bytes]:
+    """The first line and the rest of a complete head.
 
     Raises:
-        RemoteProtocolError: http1.invalid_characters or http1.codec_error.
+        RemoteProtocolError: http1.invalid_characters.
     """
     if _CONTROLS.search(head):
         raise RemoteProtocolError("http1.invalid_characters")
     first, _, rest = head.partition(b"\n")
-    return first.rstrip(_BLANKS), _fields(rest)
+    return first.rstrip(_BLANKS), rest
 
 
 def trailer_fields(block: bytes) -> Fields:
@@ -97,10 +97,15 @@ def trailer_fields(block: bytes) -> Fields:
     """
     if _CONTROLS.search(block):
         raise RemoteProtocolError("http1.invalid_characters")
-    return _fields(block)
+    return fields_of(block)
 
 
-def _fields(block: bytes) -> Fields:
+def fields_of(block: bytes) -> Fields:
+    """The fields, names in lower case, of lines that have no control characters; the empty line may be there.
+
+    Raises:
+        RemoteProtocolError: http1.codec_error.
+    """
     fields: Fields = []
     for line in block.split(b"\n"):
         if line in {b"", b"\r"}:

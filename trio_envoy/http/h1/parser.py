@@ -156,15 +156,20 @@ class Parser:
         """Read a whole head; how many of its bytes belong to it (it may end earlier, with bare LFs)."""
         raise NotImplementedError
 
-    def _read_leniently(self, head: bytes) -> tuple[bytes, list[Field], int]:
-        """First line and fields of what httptools refuses, and the size of the head."""
+    def _split_leniently(self, head: bytes) -> tuple[bytes, bytes, int]:
+        """First line and rest of what httptools refuses, and the size of the head."""
         found = lenient.HEAD_END.search(head)
         assert found is not None, "a whole head was found"
         size = found.end()
-        line, fields = lenient.split_head(head[:size])
+        line, rest = lenient.split_head(head[:size])
+        return line, rest, size
+
+    def _fields_leniently(self, rest: bytes) -> list[Field]:
+        """The fields of what httptools refuses."""
+        fields = lenient.fields_of(rest)
         if sum(name == hygiene.CONTENT_LENGTH for name, _ in fields) > 1:
             raise RemoteProtocolError("http1.codec_error")
-        return line, fields, size
+        return fields
 
     def _too_many(self) -> RemoteProtocolError:
         return RemoteProtocolError("http1.too_many_headers", *TOO_LARGE)

@@ -109,14 +109,14 @@ class RequestParser(Parser):
         return size
 
     def _accept_lenient(self, head: bytes) -> int:
-        line, fields, size = self._read_leniently(head)
+        lenient.check_first_byte(head)
+        line, rest, size = self._split_leniently(head)
         method, url, version = lenient.request_line(line, custom_methods=self._options.custom_methods)
         if url[:1] == b"/" and not target.path_is_plain(url):
             raise RemoteProtocolError("http1.codec_error")
-        if not version:
-            fields = []  # HTTP/0.9 has none; what stands there is ignored
+        fields = self._fields_leniently(rest) if version else []  # HTTP/0.9 has none: what stands there is ignored
         message = self._accept(method, url, fields, size, field_bytes(fields))
-        if version != b"HTTP/1.1":
+        if not line.endswith(b"HTTP/1.1"):  # Envoy looks here, not at the version: `GET /,HTTP/1.1` passes for 1.1
             self._http_10(message, fields)
             self._open = message.keep_alive
         return size

@@ -85,8 +85,9 @@ class ResponseParser(Parser):
         try:
             fields = reader.read(head)
         except HttpParserError:
-            line, lines, size = self._read_leniently(head)
+            line, rest, size = self._split_leniently(head)
             version, status = lenient.status_line(line)
+            lines = self._fields_leniently(rest)
             self._accept(version, status, lines, field_bytes(lines))
             return size
         # "HTTP/1.1 200 OK\r\n": the line ends at the first LF. Of "name: value\r\n" Envoy counts one byte less.
