@@ -50,7 +50,7 @@ def test_a_status_of_no_class():
 
     counts.count(700)
 
-    assert counted(services) == {"upstream_rq_700": 1}
+    assert counted(services) == {"upstream_rq_unknown": 1}
 
 
 def test_time_is_recorded_under_each_prefix():

@@ -135,5 +135,9 @@ class ClientStream(Protocol):
         Cancelled: the exchange is over; release() will close an HTTP/1 connection, reset an HTTP/2 stream.
         """
 
-    def release(self) -> None:
-        """Give the connection back if the exchange ended cleanly, else close or reset. Once; never blocks."""
+    def release(self, *, unread: bool = False) -> None:
+        """Give the connection back if the exchange ended cleanly, else close or reset. Once; never blocks.
+
+        Args:
+            unread: the body of the response was not wanted: close or reset although all of it may be here.
+        """

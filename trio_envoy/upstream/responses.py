@@ -41,9 +41,11 @@ class ResponseCounts:
             histogram.record(milliseconds)
 
     def _cells(self, status: int) -> tuple[Cell, ...]:
-        names = ["upstream_rq_completed", f"upstream_rq_{status}"]
+        names = ["upstream_rq_completed"]
         if 100 <= status <= 599:
-            names.append(f"upstream_rq_{status // 100}xx")
+            names += [f"upstream_rq_{status}", f"upstream_rq_{status // 100}xx"]
+        else:
+            names.append("upstream_rq_unknown")
         return tuple(
             self._scope.counter(prefix + name)
             for prefix in self._prefixes

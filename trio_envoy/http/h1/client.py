@@ -307,7 +307,7 @@ class Http1ClientConnection:
         self.channel.close()
         return UpstreamFailure("connection termination", UC, started=self._head_read)
 
-    def release(self) -> None:
+    def release(self, *, unread: bool = False) -> None:
         """Give the connection back, closed unless it can be used again."""
         if self._released:
             return
@@ -318,7 +318,7 @@ class Http1ClientConnection:
         framing, self._framing = self._framing, None
         if self._parser.surplus:
             self.protocol_error = True
-        over = self._head_read and self._uploaded and (framing is None or framing.ended)
+        over = self._head_read and self._uploaded and (framing is None or (framing.ended and not unread))
         if not over or not self._reusable or self._parser.surplus:
             self.cut_short = not over
             self.channel.close()

@@ -354,7 +354,7 @@ class Http2ClientStream:
         self.sender.wake.set()
         self._wake.set()
 
-    def release(self) -> None:
+    def release(self, *, unread: bool = False) -> None:
         """The exchange is over; a stream that is not ended on both sides is reset. Once; never blocks."""
         if self._released:
             return
@@ -363,7 +363,7 @@ class Http2ClientStream:
         if scope is not None:
             scope.cancel()
         connection, stream_id = self._connection, self.sender.stream_id
-        over = self._body.ended and self.sender.ended
+        over = self._body.ended and self.sender.ended and not unread
         if stream_id and not over and self._failure is None and connection.session.reset(stream_id, h2.CANCEL):
             connection.stats.tx_reset += 1
         self._body.drop()

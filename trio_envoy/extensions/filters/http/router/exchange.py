@@ -268,10 +268,10 @@ class Exchange:
         if inform is not None:
             await inform(status, headers)
 
-    def _release(self) -> None:
+    def _release(self, *, unread: bool = False) -> None:
         up, self._up = self._up, None
         if up is not None:
-            up.release()
+            up.release(unread=unread)
 
     def _failed(self, failure: UpstreamFailure) -> LocalReply | None:
         """No response headers came."""
@@ -315,7 +315,7 @@ class Exchange:
                 cluster.charge_retry(response.status)
             _blame(host)
             self._timed_out_before = False
-            self._release()
+            self._release(unread=response.body is not None)
             return None
         if self._upload is not None:
             self._upload.stop_keeping()
