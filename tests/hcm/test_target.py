@@ -14,14 +14,15 @@ from trio_envoy.runtime import Runtime, RuntimeStats
 def apply(config, path, *, method=b"GET", authority=b"a.com", port=80):
     stats = HcmStats()
     rules = TargetRules(HttpConnectionManager(**config), Runtime(None, RuntimeStats()), stats, port)
-    request = Request(method, authority, path, b"http", Headers())
+    request = Request(method, authority or b"", path, b"http", Headers(), host_missing=authority is None)
     return rules.apply(request), request, stats
 
 
 @pytest.mark.parametrize(
     ("path", "authority", "method", "status", "details"),
     [
-        (b"/", b"", b"GET", 400, "missing_host_header"),
+        (b"/", None, b"GET", 400, "missing_host_header"),
+        (b"", b"a.com", b"GET", 404, "missing_path_rejected"),
         (b"*", b"a.com", b"OPTIONS", 404, "absolute_path_rejected"),
         (b"/up#frag", b"a.com", b"GET", 400, "path_normalization_failed"),
     ],
@@ -30,6 +31,10 @@ def test_what_is_refused(path, authority, method, status, details):
     reply, _, _ = apply({}, path, method=method, authority=authority)
 
     assert (reply.status, reply.details) == (status, details)
+
+
+def test_an_empty_host_is_one():
+    assert apply({"strip_any_host_port": True}, b"/", authority=b"")[0] is None
 
 
 def test_connect_has_no_path():

@@ -26,7 +26,7 @@ def domains(*entries, ignore_port=False):
         (b"foo.bar.org", "foo.bar.*"),
         (b"a.com:80", "a.com:80"),
         (b"a.com:81", "*"),
-        (b"", None),
+        (b"", "*"),
         (b"other", "*"),
     ],
 )
@@ -78,8 +78,6 @@ def test_a_domain_may_be_there_once(entries, text):
 
 def naive(entries, host):
     """Envoy's rule said as a walk over everything."""
-    if not host:
-        return None if set(entries) != {"*"} else "*"
     host = host.lower()
     if host in entries and "*" not in (host[:1], host[-1:]):
         return host

@@ -42,7 +42,7 @@ class TargetRules:
 
     def apply(self, request: Request) -> LocalReply | None:
         """Make the target what routing may rely on, or say why not."""
-        if not request.authority:
+        if request.host_missing:
             return _MISSING_HOST
         target = request.path
         if target[:1] != b"/":

@@ -20,6 +20,7 @@ class Request:
         headers: without host and without the hop-by-hop fields of the framing (they are the codec's).
         body: None: the stream ended with the headers (Envoy's end_stream).
         protocol: the :protocol of an extended CONNECT, or the Upgrade value; b"" otherwise.
+        host_missing: there was no Host at all, not even an empty one.
     """
 
     method: bytes
@@ -29,6 +30,7 @@ class Request:
     headers: Headers
     body: Body | None = None
     protocol: bytes = b""
+    host_missing: bool = False
 
 
 @attrs.define(eq=False)

@@ -69,8 +69,6 @@ class Domains(Generic[T]):
         """What the authority leads to, or None."""
         if self._only_any:
             return self._any
-        if not authority:
-            return None
         host = authority.lower()
         if self._ignore_port:
             host = without_port(host)

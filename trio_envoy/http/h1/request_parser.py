@@ -109,6 +109,7 @@ class RequestParser(Parser):
         return size
 
     def _accept_lenient(self, head: bytes) -> int:
+        self.refused_header_bytes = 0
         lenient.check_first_byte(head)
         line, rest, size = self._split_leniently(head)
         method, url, version = lenient.request_line(line, custom_methods=self._options.custom_methods)
@@ -130,26 +131,29 @@ class RequestParser(Parser):
         special: list[Field] = []
         first = dict(fields)
         if len(first) == count and _SPECIAL.isdisjoint(first):
-            host = first.pop(b"host", b"")
+            host = first.pop(b"host", None)
             if len(first) != count:
                 # Most clients put it first.
                 at_front = fields[0][0] == b"host"
                 fields = fields[1:] if at_front else [field for field in fields if field[0] != b"host"]
         else:
-            host = b",".join(values_of(fields, b"host"))
+            hosts = values_of(fields, b"host")
+            host = b",".join(hosts) if hosts else None
             special = [field for field in fields if field[0] in _SPECIAL]
             fields = [field for field in fields if field[0] not in _TAKEN_OUT]
             first = dict(reversed(fields))  # of those with one name the first
         headers = make_headers(fields, first)
         if self._underscores:
             self._check_underscores(headers)
-        request = Request(method, host, url, self._scheme, headers)
+        request = Request(method, host or b"", url, self._scheme, headers)
         message = RequestMessage(request, size, header_bytes)
         if special:
             self._apply_special(message, special)
         if url[:1] != b"/" or method == b"CONNECT":
             self._unusual_target(message)
         authority = request.authority
+        if host is None and not authority:
+            request.host_missing = True
         if authority != self._authority_seen:
             if not hygiene.authority_is_valid(authority):
                 raise RemoteProtocolError("http.invalid_authority")
@@ -173,7 +177,7 @@ class RequestParser(Parser):
         options = hygiene.options_of(b",".join(values_of(special, b"connection")))
         if options:
             if hygiene.remove_nominated(headers, options):
-                request.authority = b""
+                request.authority, request.host_missing = b"", True
             if b"close" in options:
                 message.keep_alive = False
             if b"upgrade" in options:
@@ -194,8 +198,8 @@ class RequestParser(Parser):
             self._framing = None
             raise RemoteProtocolError("low_version", *_UPGRADE_REQUIRED)
         message.http10 = True
-        if not message.request.authority:
-            message.request.authority = self._options.default_host
+        if not message.request.authority and self._options.default_host:
+            message.request.authority, message.request.host_missing = self._options.default_host, False
         options = hygiene.options_of(b",".join(values_of(fields, b"connection")))
         message.keep_alive = b"keep-alive" in options
 

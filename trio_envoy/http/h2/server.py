@@ -283,13 +283,15 @@ class Http2ServerConnection(Driver):
             self._drop_underscores(headers)
         host = headers.get(b"host")
         headers.remove(b"host")
+        authority = pseudo.get(b":authority") or host
         return Request(
             method=pseudo[b":method"],
-            authority=pseudo.get(b":authority") or host or b"",
+            authority=authority or b"",
             path=pseudo.get(b":path", b""),
             scheme=pseudo.get(b":scheme", b""),
             headers=headers,
             protocol=pseudo.get(b":protocol", b""),
+            host_missing=authority is None,
         )
 
     def _drop_underscores(self, headers: Headers) -> None:
