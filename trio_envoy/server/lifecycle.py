@@ -25,18 +25,13 @@ class State(IntEnum):
 
 
 class Lifecycle:
-    """The state of one server, and the request to stop it.
-
-    Attributes:
-        initialized: listeners may serve: all clusters are warm.
-    """
+    """The state of one server, and the request to stop it."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self._phase = State.PRE_INITIALIZING
         self._stop = trio.Event()
         self._grace = 0.0
-        self.initialized = trio.Event()
 
     @property
     def state(self) -> State:
@@ -52,7 +47,6 @@ class Lifecycle:
     def live(self) -> None:
         """Clusters are warm and listeners open."""
         self._phase = State.LIVE
-        self.initialized.set()
 
     def stop(self) -> None:
         """SIGTERM, SIGINT or /quitquitquit: end at once, as Envoy does."""

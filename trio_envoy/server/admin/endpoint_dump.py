@@ -17,12 +17,12 @@ _OVERPROVISIONING: Final = 140  # percent; ClusterLoadAssignment.Policy.overprov
 
 
 def assignment(cluster: Cluster) -> dict[str, Any]:
-    """The ClusterLoadAssignment of a cluster; its localities are in order of their names."""
+    """The ClusterLoadAssignment of a cluster: by priority, then by locality in order of names."""
     tree: dict[str, Any] = {"@type": _TYPE, "cluster_name": cluster.name}
-    places: dict[tuple[str, str, str], list[Host]] = {}
+    places: dict[tuple[int, str, str, str], list[Host]] = {}
     for host in cluster.hosts.hosts:
         place = host.locality
-        places.setdefault((place.region, place.zone, place.sub_zone), []).append(host)
+        places.setdefault((host.priority, place.region, place.zone, place.sub_zone), []).append(host)
     if places:
         tree["endpoints"] = [_locality(places[place]) for place in sorted(places)]
     return tree | {"policy": {"overprovisioning_factor": _OVERPROVISIONING}}
@@ -30,12 +30,13 @@ def assignment(cluster: Cluster) -> dict[str, Any]:
 
 def _locality(hosts: Iterable[Host]) -> dict[str, Any]:
     hosts = list(hosts)
-    place = hosts[0].locality
+    place, priority = hosts[0].locality, hosts[0].priority
     names = {"region": place.region, "zone": place.zone, "sub_zone": place.sub_zone}
     return {
         "locality": {name: value for name, value in names.items() if value},
         "lb_endpoints": [_endpoint(host) for host in hosts],
         "load_balancing_weight": 0,
+        **({"priority": priority} if priority else {}),
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from trio_envoy.config.durations import render as duration
-from trio_envoy.server.admin.endpoint import Endpoint, Query, Reply, json_reply
+from trio_envoy.server.admin.endpoint import Endpoint, Param, Query, Reply, json_reply
 from trio_envoy.server.admin.node import node_tree
 from trio_envoy.server.command_line import CommandLine
 from trio_envoy.server.lifecycle import State
@@ -63,14 +63,7 @@ def endpoints(server: Server, app: AdminApp) -> tuple[Endpoint, ...]:
         return Reply(HOT_RESTART_VERSION)
 
     async def init_dump(_: Query) -> Reply:
-        if server.lifecycle.initialized.is_set():
-            return json_reply({})
-        waiting = [name for name, cluster in server.clusters.clusters.items() if cluster.looping]
-        dump = {
-            "@type": "type.googleapis.com/envoy.admin.v3.UnreadyTargetsDumps",
-            "unready_targets_dumps": [{"name": "init manager Server", "target_names": waiting}],
-        }
-        return json_reply(dump)
+        return json_reply({})  # it tells of listeners that wait for resources of xDS; there are none
 
     return (
         Endpoint("/server_info", "print server version/status information", server_info),
@@ -79,7 +72,17 @@ def endpoints(server: Server, app: AdminApp) -> tuple[Endpoint, ...]:
         Endpoint("/help", "print out list of admin commands", show_help),
         Endpoint("/hot_restart_version", "print the hot restart compatibility version", hot_restart_version),
         Endpoint(
-            "/init_dump", "dump current Envoy init manager information (experimental)", init_dump, group="Configuration"
+            "/init_dump",
+            "dump current Envoy init manager information (experimental)",
+            init_dump,
+            params=(
+                Param(
+                    "mask",
+                    "The desired component to dump unready targets. The mask is parsed as a Protobuf::FieldMask. For "
+                    "example, get the unready targets of all listeners with /init_dump?mask=listener`",
+                ),
+            ),
+            group="Configuration",
         ),
     )
 
