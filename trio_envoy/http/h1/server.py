@@ -353,7 +353,6 @@ class Http1ServerConnection:
         delay = self._options.delayed_close_timeout
         if not delay or channel.closed:
             return
-        channel.shutdown_write()
         with trio.move_on_after(delay) as scope:
             turns = 0
             while True:

@@ -238,6 +238,8 @@ class Http2ServerConnection(Driver):
         """A body that is not as long as its content-length says ends its stream alone."""
         stream.info.flags |= DPE
         stream.gone = True
+        if stream.incoming is not None:
+            stream.incoming.drop()
         self.session.reset(stream.sender.stream_id, h2.PROTOCOL_ERROR)
         self.stats.tx_reset += 1
         stream.guard.fire(Cause.PEER_RESET)
@@ -306,6 +308,8 @@ class Http2ServerConnection(Driver):
         guard = stream.guard
         try:
             with guard.open():
+                if stream.gone:  # in the same bytes as its head
+                    guard.fire(Cause.PEER_RESET)
                 await stream.greet()
                 await self.handler.handle(stream)
             if guard.fired is not None and not stream.finished:
