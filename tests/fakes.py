@@ -1,11 +1,13 @@
 """Stand-ins for what tests do not want for real.
 
 Network: connected pairs of sockets, channels on them, and the Services of a process that was never configured.
+HTTP: streams without a codec, filter chains without a listener, a cluster whose upstreams do what a test says.
 """
 
 from __future__ import annotations
 
 import socket
+from collections import deque
 from collections.abc import Awaitable, Callable
 from itertools import count
 from random import Random
@@ -14,18 +16,33 @@ from typing import ClassVar
 import attrs
 import trio
 
+from trio_envoy.config.cluster import Cluster as ClusterConfig
 from trio_envoy.config.core import Node
-from trio_envoy.net.address import from_sockaddr
+from trio_envoy.errors import UpstreamFailure
+from trio_envoy.hcm.context import FilterContext
+from trio_envoy.hcm.filter import HttpFilterChain, Slot
+from trio_envoy.hcm.local_reply import to_response
+from trio_envoy.hcm.stream import HttpStream
+from trio_envoy.http.body import BytesBody
+from trio_envoy.http.headers import Headers
+from trio_envoy.http.message import Request, Response
+from trio_envoy.net.address import IpAddress, from_sockaddr
 from trio_envoy.net.filter import Connection
 from trio_envoy.net.poller import Poller, make_poller
 from trio_envoy.net.services import Options, Services
 from trio_envoy.net.socket_channel import SocketChannel
 from trio_envoy.net.sockets import Network, NetworkTable
-from trio_envoy.net.stream_info import ConnectionInfo
+from trio_envoy.net.stream_info import ConnectionInfo, StreamInfo
 from trio_envoy.registry import Category, register
+from trio_envoy.routing.entry import ForwardAction, Route, VirtualHost
+from trio_envoy.routing.overrides import NO_OVERRIDES
 from trio_envoy.runtime import Runtime, RuntimeStats
 from trio_envoy.stats.store import Store
-from trio_envoy.util.deadlines import Timers
+from trio_envoy.upstream.cluster import Cluster
+from trio_envoy.upstream.context import NoHealthyUpstream
+from trio_envoy.upstream.host import Host
+from trio_envoy.upstream.pool.keeper import Keeper
+from trio_envoy.util.deadlines import Guard, Timers
 from trio_envoy.util.logfile import LogFiles
 
 _connection_id = count().__next__
@@ -122,3 +139,246 @@ async def receive_all(channel) -> bytes:
         parts.append(part)
         await trio.lowlevel.checkpoint()
     return b"".join(parts)
+
+
+def headers(fields=()):
+    """Headers from a dict or pairs, of str or bytes."""
+    pairs = fields.items() if isinstance(fields, dict) else fields
+    return Headers([tuple(part if isinstance(part, bytes) else part.encode() for part in pair) for pair in pairs])
+
+
+class Pieces:
+    """A body of bytes, pauses (seconds) and an exception at its end."""
+
+    def __init__(self, *pieces, trailers=None):
+        self._pieces = deque(pieces)
+        self.trailers = trailers
+        self.read_bytes = 0
+
+    def read_nowait(self):
+        if not self._pieces:
+            return b""
+        if isinstance(self._pieces[0], bytes):
+            data = self._pieces.popleft()
+            self.read_bytes += len(data)
+            return data
+        return None
+
+    async def read(self):
+        while (data := self.read_nowait()) is None:
+            piece = self._pieces[0]
+            if isinstance(piece, Exception):
+                raise piece
+            await trio.sleep(piece)
+            self._pieces.popleft()
+        return data
+
+
+class FakeCodec:
+    """The codec's side of one exchange: what is written is kept.
+
+    Attributes:
+        informed: (status, headers) of informational responses.
+        response, sent: what was given to respond(), and the body as far as it was pulled.
+        fault: raised by respond() instead of writing.
+        closes, was_reset, finished: what has become of the exchange.
+    """
+
+    def __init__(self, request, info, guard, *, complete=None):
+        self.request = request
+        self.info = info
+        self.guard = guard
+        self.responded = self.finished = self.closes = self.was_reset = False
+        self.informed = []
+        self.response = None
+        self.sent = b""
+        self.fault = None
+        self._complete = complete
+        self._body = request.body
+        if request.body is None:
+            info.request_end = info.start
+
+    @property
+    def request_complete(self):
+        if self._complete is not None:
+            return self._complete
+        return self._body is None or self._body.read_nowait() == b""
+
+    async def inform(self, status, headers):
+        self.informed.append((status, list(headers)))
+
+    async def respond(self, response):
+        if self.fault is not None:
+            raise self.fault
+        self.response = response
+        self.responded = True
+        while response.body is not None and (data := await response.body.read()):
+            self.sent += data
+        self.finished = True
+
+    def reset(self):
+        self.was_reset = True
+
+    def close_after(self):
+        self.closes = True
+
+
+LOCAL = IpAddress("127.0.0.1", 8000)
+PEER = IpAddress("10.0.0.9", 4000)
+HOST = IpAddress("10.0.0.1", 80)
+
+
+def a_stream(
+    method=b"GET", path=b"/", fields=(), body=None, *, route=None, tasks=None, guard=None, complete=None, protocol=""
+):
+    """One request without a connection; its codec is a FakeCodec."""
+    request = Request(method, b"a.com", path, b"http", headers(fields), body)
+    try:
+        start = trio.current_time()
+    except RuntimeError:
+        start = 0.0  # not in trio
+    info = StreamInfo(start, 0.0, ConnectionInfo(_connection_id(), LOCAL, PEER))
+    info.protocol = protocol or "HTTP/1.1"
+    guard = guard or Guard(Timers())
+    codec = FakeCodec(request, info, guard, complete=complete)
+    return HttpStream(request, info, route, guard, codec, first_route=route, tasks=tasks)
+
+
+def a_route(action=None, *, host=None, overrides=NO_OVERRIDES, **fields):
+    """A compiled route, to cluster `c` unless there is another action."""
+    fields = {"request_headers": None, "response_headers": None, "body_buffer_limit": None, **fields}
+    return Route("r", host or VirtualHost("v"), overrides, action or ForwardAction("c"), **fields)
+
+
+async def echo_terminal(stream):
+    """A terminal filter's answer(): 200 with the method as its body."""
+    return Response(200, Headers(), BytesBody(stream.request.method))
+
+
+def a_chain(*filters, terminal=echo_terminal, **slot):
+    """A filter chain of (name, filter) pairs; keywords go into each Slot."""
+    return HttpFilterChain([Slot(name, each, **slot) for name, each in filters], terminal, to_response)
+
+
+class ScriptedStream:
+    """An upstream exchange that does what its script says (http.codec.ClientStream).
+
+    Args:
+        owner: gets `released` and what was sent.
+        script: the response, an UpstreamFailure to raise, or None to never answer; pauses and (status, headers) of
+            informational responses may come before it.
+    """
+
+    protocol = "HTTP/1.1"
+    reused = False
+
+    def __init__(self, owner, script):
+        self.owner = owner
+        self.script = deque(script)
+        self.connection = ConnectionInfo(_connection_id(), LOCAL, HOST)
+        self.connection_id = self.connection.id
+        self.info = None
+
+    async def exchange(self, request, tasks, inform):
+        sent = [request.method, request.authority, request.path, dict(request.headers), b""]
+        self.owner.sent.append(sent)
+        if request.body is not None:
+            while data := request.body.read_nowait():
+                sent[-1] += data
+            if data is None:
+                tasks.start_soon(self._upload, request.body, sent)
+        await trio.lowlevel.checkpoint()
+        while self.script:
+            act = self.script.popleft()
+            if isinstance(act, Exception):
+                raise act
+            if isinstance(act, Response):
+                self.info.upstream_first_byte_received = trio.current_time()
+                return act
+            if isinstance(act, tuple):
+                await inform(act[0], headers(act[1]))
+            else:
+                await trio.sleep(act)
+        await trio.sleep_forever()
+        raise AssertionError("sleep_forever returned")
+
+    async def _upload(self, body, sent):
+        while data := await body.read():
+            sent[-1] += data
+
+    def release(self, *, unread=False):
+        self.owner.released.append(unread)
+        self.owner.breakers[0].requests.give()
+
+
+class ScriptedCluster(Cluster):
+    """A cluster whose streams come from a script; what is counted is counted for real.
+
+    Args:
+        services: of the test.
+        scripts: of each attempt in turn: see ScriptedStream; an UpstreamFailure or a pause alone, or before a list, is
+            what becomes of the attempt to connect.
+        config: fields of the cluster.
+
+    Attributes:
+        host: the only one.
+        sent: [method, authority, path, headers, body] of each attempt that had a connection.
+        released: for each stream that was given back: whether its body was unread.
+        priorities: of each attempt.
+    """
+
+    def __init__(self, services, *scripts, **config):
+        super().__init__(ClusterConfig(name="c", **config), services, Keeper())
+        self.host = Host(HOST)
+        self.scripts = deque(scripts)
+        self.sent = []
+        self.released = []
+        self.priorities = []
+
+    async def open(self, context, protocol="HTTP/1.1"):
+        script = self.scripts.popleft()
+        self.priorities.append(context.priority)
+        if isinstance(script, NoHealthyUpstream):
+            context.host = None
+            raise script
+        context.host = self.host
+        if isinstance(script, float):
+            await trio.sleep(script)
+            script = self.scripts.popleft()
+        if isinstance(script, UpstreamFailure):
+            await trio.lowlevel.checkpoint()
+            raise script
+        self.breakers[0].requests.take()
+        return ScriptedStream(self, script)
+
+
+class Clusters(dict):
+    """A ClusterManager as far as filters look at it: clusters by name."""
+
+
+def a_filter_context(services=None, clusters=(), **fields):
+    """What factories of filters get."""
+    services = services or a_services()
+    return FilterContext(
+        **{
+            "services": services,
+            "clusters": Clusters({cluster.name: cluster for cluster in clusters}),
+            "scope": services.stats.scope(""),
+            "listener_scope": services.stats.scope("listener.127.0.0.1_0."),
+            "listener_name": "l",
+            "buffer_limit_bytes": 1 << 20,
+            "direction": "UNSPECIFIED",
+            "draining": lambda: False,
+            "stat_prefix": "ingress",
+            **fields,
+        }
+    )
+
+
+def counted(services, prefix=""):
+    """All counters and gauges below a prefix that are not 0: name -> value."""
+    return {
+        name.removeprefix(prefix): value
+        for name, _, value in services.stats
+        if name.startswith(prefix) and isinstance(value, int) and value
+    }
