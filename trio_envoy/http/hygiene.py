@@ -35,6 +35,7 @@ RESPONSE_SPECIAL: Final = frozenset(
 
 MAX_NOMINATED: Final = 9  # names in `connection` (measured)
 _MAX_LENGTH: Final = 2**64
+_MAX_DIGITS: Final = 20
 _KNOWN_OPTIONS: Final = frozenset({b"close", b"keep-alive", b"upgrade", b"http2-settings", b"transfer-encoding"})
 _NEVER_NOMINATED: Final = frozenset({b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"})
 
@@ -61,7 +62,8 @@ def content_length(value: bytes) -> int:
     Raises:
         RemoteProtocolError: it is not one.
     """
-    if not value.isdigit() or (length := int(value)) >= _MAX_LENGTH:
+    digits = value.lstrip(b"0")[: _MAX_DIGITS + 1] or b"0"  # int() itself refuses thousands of digits
+    if not value.isdigit() or len(digits) > _MAX_DIGITS or (length := int(digits)) >= _MAX_LENGTH:
         raise RemoteProtocolError("http1.codec_error")
     return length
 

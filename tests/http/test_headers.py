@@ -1,0 +1,84 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trio_envoy.http.headers import Headers
+
+FIELDS = [(b"a", b"1"), (b"b", b"2"), (b"a", b"3")]
+
+
+def test_look_ups():
+    headers = Headers(FIELDS)
+
+    assert headers.get(b"a") == b"1"
+    assert headers.get(b"c") is None
+    assert headers.get_all(b"a") == [b"1", b"3"]
+    assert headers.get_all(b"c") == []
+    assert headers.joined(b"a") == b"1,3"
+    assert headers.joined(b"a", b"; ") == b"1; 3"
+    assert headers.joined(b"c") is None
+    assert b"a" in headers
+    assert b"c" not in headers
+    assert list(headers) == FIELDS
+    assert len(headers) == 3
+    assert headers.byte_size() == 6
+    assert repr(headers) == f"Headers({FIELDS!r})"
+
+
+def test_set_takes_the_place_of_the_first():
+    headers = Headers(FIELDS)
+
+    headers.set(b"a", b"9")
+    headers.set(b"c", b"0")
+
+    assert headers.items == [(b"a", b"9"), (b"b", b"2"), (b"c", b"0")]
+    assert headers.get(b"a") == b"9"
+
+
+def test_add_and_remove():
+    headers = Headers(FIELDS)
+
+    headers.add(b"b", b"4")
+
+    assert headers.get(b"b") == b"2"
+    assert headers.remove(b"b")
+    assert not headers.remove(b"b")
+    assert headers.items == [(b"a", b"1"), (b"a", b"3")]
+
+
+def test_remove_prefix():
+    headers = Headers([(b"x-a", b"1"), (b"y", b"2"), (b"x-b", b"3")])
+
+    headers.remove_prefix(b"x-")
+
+    assert headers.items == [(b"y", b"2")]
+    assert headers.get(b"x-a") is None
+
+
+def test_a_copy_is_independent():
+    headers = Headers(FIELDS)
+    copy = headers.copy()
+
+    copy.set(b"a", b"9")
+
+    assert headers.items == FIELDS
+    assert headers.get(b"a") == b"1"
+
+
+names = st.sampled_from([b"a", b"b", b"c"])
+steps = st.one_of(
+    st.tuples(st.just("add"), names, st.binary(max_size=2)),
+    st.tuples(st.just("set"), names, st.binary(max_size=2)),
+    st.tuples(st.just("remove"), names),
+)
+
+
+@given(st.lists(steps))
+def test_the_first_value_is_always_that_of_the_first_item(actions):
+    headers = Headers()
+    for action, *arguments in actions:
+        getattr(headers, action)(*arguments)
+
+    first = {}
+    for name, value in headers.items:
+        first.setdefault(name, value)
+    assert headers.first == first
