@@ -301,7 +301,9 @@ class Case:
     steps: list[Any] = attrs.field(factory=list)
     validate: Mapping[str, Trial] = attrs.field(factory=dict)
     stats: list[str] = attrs.field(factory=list)
-    access_log: str = attrs.field(default="in order", validator=attrs.validators.in_(("in order", "sorted", "none")))
+    access_log: str = attrs.field(
+        default="in order", validator=attrs.validators.in_(("in order", "sorted", "distinct", "none"))
+    )
     normalise: list[list[str]] = attrs.field(factory=list)
 
     @property

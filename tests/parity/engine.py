@@ -16,7 +16,7 @@ from tests.parity import configs
 from tests.parity.case import Case, Trial
 from tests.parity.certificates import Certificates
 from tests.parity.client import Client
-from tests.parity.normalise import Normaliser, Unordered
+from tests.parity.normalise import Distinct, Normaliser, Unordered
 from tests.parity.subjects import Subject, SubjectError
 from tests.parity.upstreams import Upstream
 
@@ -184,7 +184,8 @@ class _Run:
         if self.case.access_log == "none" or not path.exists():
             return {}
         lines = path.read_text("latin-1").splitlines()
-        return {"access_log": Unordered(lines) if self.case.access_log == "sorted" else lines}
+        kind = {"sorted": Unordered, "distinct": Distinct}.get(self.case.access_log, list)
+        return {"access_log": kind(lines)}
 
     async def _validate(self) -> dict[str, Any]:
         found: dict[str, Any] = {}

@@ -125,11 +125,13 @@ class _RunningChild:
 
     async def stop(self) -> int:
         if self.child.exit is None:
-            os.kill(self.child.pid, signal.SIGTERM)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.child.pid, signal.SIGTERM)
             with trio.move_on_after(_STOP):
                 await self.child.wait()
         if self.child.exit is None:
-            os.kill(self.child.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.child.pid, signal.SIGKILL)
         return await self.child.wait()
 
 
@@ -216,11 +218,8 @@ class ForkedSubject(_Commands):
             try:
                 yield
             finally:
-                with trio.CancelScope(shield=True):
-                    assert self._server.stdin is not None
-                    await self._server.stdin.aclose()
-                    await self._server.wait()
-                nursery.cancel_scope.cancel()
+                assert self._server.stdin is not None
+                await trio.aclose_forcefully(self._server.stdin)
 
     async def start(self, args: Sequence[str], stdout: Path, stderr: Path) -> Child:
         assert self._server is not None
@@ -240,10 +239,13 @@ class ForkedSubject(_Commands):
         assert self._server is not None
         assert self._server.stdout is not None
         pending = b""
-        async for data in self._server.stdout:
-            *lines, pending = (pending + data).split(b"\n")
-            for line in lines:
-                self._hear(json.loads(line))
+        with trio.CancelScope(shield=True):  # it ends with its stdin; until then somebody may wait for a child
+            async with self._server.stdout:
+                async for data in self._server.stdout:
+                    *lines, pending = (pending + data).split(b"\n")
+                    for line in lines:
+                        self._hear(json.loads(line))
+            await self._server.wait()
         for answered, _ in self._asked:  # it is gone: nobody waits for it
             answered.set()
         for child in self._children.values():

@@ -1,9 +1,16 @@
-"""Ours against what the real Envoy answered: one test per case; the cases run together in a thread beside."""
+"""Ours against what the real Envoy answered: one test per case; the cases run together in a thread beside.
 
+Under pytest-xdist the worker that comes first runs them all, the others read its results: a case is mostly waiting,
+so they are run some at a time, and only one worker needs a fork server.
+"""
+
+import json
 import os
 import threading
+import time
 from collections.abc import Iterator, Sequence
-from typing import Self, cast
+from pathlib import Path
+from typing import Any, Self, cast
 
 import pytest
 import trio
@@ -15,33 +22,49 @@ from tests.parity.record import recorded
 from tests.parity.subjects import ours
 
 _CASES = {case.name: case for case in find()}
-_PATIENCE = 600.0  # s; far more than all cases take
+_PATIENCE = 300.0  # s; far more than all cases take
+_DISTRIBUTED = "PYTEST_XDIST_WORKER" in os.environ
 
 
 class _Run:
-    """Runs cases and hands out the result of each as soon as it is there."""
+    """Runs cases, unless another worker does, and hands out the result of each as soon as it is there.
 
-    def __init__(self, cases: Sequence[Case]) -> None:
+    Args:
+        cases: all that are asked for, whichever worker asks.
+        shared: a directory that all workers of this session see.
+    """
+
+    def __init__(self, cases: Sequence[Case], shared: Path) -> None:
         self._cases = cases
-        self._results: dict[str, Result] = {}
-        self._there = {case.name: threading.Event() for case in cases}
+        self._shared = shared
         self._scope = trio.CancelScope()
         self._token: trio.lowlevel.TrioToken | None = None
-        self._thread = threading.Thread(target=trio.run, args=(self._work,))
+        self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
+        try:
+            (self._shared / "taken").touch(exist_ok=False)
+        except FileExistsError:
+            return self
+        self._thread = threading.Thread(target=trio.run, args=(self._work,))
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._token is not None and self._thread.is_alive():
+        if self._thread is None:
+            return
+        if not _DISTRIBUTED and self._token is not None and self._thread.is_alive():
             trio.from_thread.run_sync(self._scope.cancel, trio_token=self._token)
         self._thread.join()
 
-    def result(self, case: Case) -> Result:
-        """Wait for one case."""
-        assert self._there[case.name].wait(_PATIENCE), "the run beside has ended"
-        return self._results[case.name]
+    def result(self, case: Case) -> Any:
+        """Wait for one case; its answer document, or a text that says why there is none."""
+        path = self._path(case.name)
+        for _ in range(int(_PATIENCE / 0.02)):
+            if path.exists():
+                return json.loads(path.read_text())
+            time.sleep(0.02)
+        return "no result came"
 
     async def _work(self) -> None:
         self._token = trio.lowlevel.current_trio_token()
@@ -49,31 +72,35 @@ class _Run:
             await run_cases(self._cases, ours(), self._done)
 
     def _done(self, name: str, result: Result) -> None:
-        self._results[name] = result
-        self._there[name].set()
+        path = self._path(name)
+        writing = path.with_suffix(".writing")
+        writing.write_text(json.dumps(explain(result) if isinstance(result, Exception) else result))
+        writing.rename(path)
+
+    def _path(self, name: str) -> Path:
+        return self._shared / f"{name.replace('/', '.')}.json"
 
 
 @pytest.fixture(scope="module")
-def run(request: pytest.FixtureRequest) -> Iterator[_Run]:
-    """A run of the cases that this session asks for; under pytest-xdist, where each worker has all, of none."""
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Run]:
+    """A run of the cases that this session asks for."""
     asked = [
         cast(Case, item.callspec.params["case"])
         for item in request.session.items
         if isinstance(item, pytest.Function) and item.path == request.path and "case" in item.callspec.params
     ]
-    with _Run([] if "PYTEST_XDIST_WORKER" in os.environ else asked) as run:
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if _DISTRIBUTED else base) / "parity"
+    shared.mkdir(exist_ok=True)
+    with _Run(asked, shared) as run:
         yield run
 
 
 @pytest.mark.parametrize("case", _CASES.values(), ids=_CASES)
 def test_ours_is_as_recorded(case: Case, run: _Run) -> None:
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        with _Run([case]) as alone:
-            result = alone.result(case)
-    else:
-        result = run.result(case)
-    if isinstance(result, Exception):
-        pytest.fail(explain(result), pytrace=False)
+    result = run.result(case)
+    if isinstance(result, str):
+        pytest.fail(result, pytrace=False)
 
     found = differences(case.name, compared(recorded(case)), compared(result))
 

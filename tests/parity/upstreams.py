@@ -216,18 +216,17 @@ class Upstream:
             await peer.say_goaway()
 
     async def _serve_tcp(self, stream: Any, raw: trio.SocketStream, reader: Reader, facts: Mapping[str, Any]) -> None:
-        answer = self._choose("", "")
-        if answer.when != "at once" and not await reader.more():
-            return
-        if self.script.record != "none":
-            self.seen.append({**facts, "bytes": reader.buffer.decode("latin-1")})
-        await trio.sleep(answer.delay)
-        await _send_pieces(stream, answer.raw or [])
-        if answer.then == "keep":
-            while await reader.more():
-                pass
-        else:
-            await self._end(raw, answer.then)
+        """Whatever comes is answered, each time bytes arrive."""
+        while await reader.more():
+            answer = self._choose("", "")
+            if self.script.record != "none":
+                self.seen.append({**facts, "bytes": reader.buffer.decode("latin-1")})
+            reader.buffer.clear()
+            await trio.sleep(answer.delay)
+            await _send_pieces(stream, answer.raw or [])
+            if answer.then != "keep":
+                await self._end(raw, answer.then)
+                return
 
     async def _end(self, raw: trio.SocketStream, how: str) -> None:
         if how == "reset":
