@@ -63,6 +63,9 @@ def test_escaped_slashes_are_refused_or_redirected():
     refused, _, stats = apply({"path_with_escaped_slashes_action": Action.REJECT_REQUEST}, b"/a%2Fb")
     assert (refused.status, stats.downstream_rq_failed_path_normalization) == (400, 1)
 
+    refused, _, stats = apply({"normalize_path": True}, b"/a%00")
+    assert (refused.status, stats.downstream_rq_failed_path_normalization) == (400, 1)
+
     config = {"path_with_escaped_slashes_action": Action.UNESCAPE_AND_REDIRECT, "normalize_path": True}
     redirected, _, stats = apply(config, b"/up/a%2Fb")
     assert (redirected.status, redirected.headers) == (307, ((b"location", b"/up/a/b"),))

@@ -148,7 +148,7 @@ class HcmConnection:
         except OSError:
             self._abort(stream, DC, "downstream_remote_disconnect")
         except Exception:
-            _LOG.exception("a request of connection %d met a bug", self._connection.info.id)
+            self._log_bug()
             await self._fail(stream)
         else:
             self._finish(stream)
@@ -247,12 +247,10 @@ class HcmConnection:
         if stream.codec.responded:
             self._abort(stream, 0, "internal_error")
             return
-        try:
-            await self._respond(stream, self._manager.local_response(stream, _BUG))
-        except OSError:
-            self._abort(stream, DC, "downstream_remote_disconnect")
-        else:
-            self._finish(stream)
+        await self._write(stream, self._manager.local_response(stream, _BUG))
+
+    def _log_bug(self) -> None:
+        _LOG.exception("a request of connection %d met a bug", self._connection.info.id)
 
     async def interrupted(self, codec: ServerStream, cause: Cause) -> None:
         """A deadline passed, or the peer has gone; see http.codec.Handler."""
@@ -287,8 +285,21 @@ class HcmConnection:
         await self._exchange_reply(stream, reply)
 
     async def _exchange_reply(self, stream: HttpStream, reply: LocalReply) -> None:
+        """Our own answer instead of the one that does not come; the encoders see it."""
         try:
-            await self._respond(stream, await self._manager.chain.encode(stream, reply))
+            response = await self._manager.chain.encode(stream, reply)
+        except trio.Cancelled:
+            self._abort(stream, DC, "downstream_local_disconnect")
+            raise
+        except Exception:
+            self._log_bug()
+            response = self._manager.local_response(stream, _BUG)
+        await self._write(stream, response)
+
+    async def _write(self, stream: HttpStream, response: Response) -> None:
+        """Write an answer of ours, and finish the stream whatever happens."""
+        try:
+            await self._respond(stream, response)
         except trio.Cancelled:
             self._abort(stream, DC, "downstream_local_disconnect")
             raise
