@@ -10,19 +10,21 @@ from typing import ClassVar
 import attrs
 import trio
 
-from tests.fakes import LOCAL, PEER, a_filter_context, a_services, receive_some
+from tests.fakes import LOCAL, PEER, FakeCodec, a_filter_context, a_services, counted, headers, receive_some
 from trio_envoy.config.accesslog import AccessLog
 from trio_envoy.config.hcm import HttpConnectionManager as Config
 from trio_envoy.config.hcm import HttpFilter as FilterConfig
 from trio_envoy.config.route import Route, RouteConfiguration, VirtualHost
 from trio_envoy.config.route_action import DirectResponseAction
 from trio_envoy.config.route_match import RouteMatch
+from trio_envoy.hcm.connection import HcmConnection
 from trio_envoy.hcm.filter import HttpFilter, TerminalFilter
 from trio_envoy.hcm.manager import HttpConnectionManager
 from trio_envoy.http.headers import Headers
-from trio_envoy.http.message import Response
+from trio_envoy.http.message import Request, Response
 from trio_envoy.net.filter import Connection
 from trio_envoy.net.memory_channel import memory_channel_pair
+from trio_envoy.net.stream_info import StreamInfo, flags_short
 from trio_envoy.registry import Category, register
 from trio_envoy.util.deadlines import Guard
 
@@ -159,3 +161,69 @@ async def ask(far, data):
     """Send bytes, and give what comes back next."""
     far.send(data)
     return await receive_some(far)
+
+
+def answering(response):
+    async def answer(stream):
+        if isinstance(response, Exception):
+            raise response
+        return response
+
+    return answer
+
+
+async def forever(stream):
+    await trio.sleep_forever()
+
+
+class Exchange:
+    """One request through HcmConnection, with a FakeCodec on its side."""
+
+    def __init__(self, managed, method=b"GET", path=b"/", fields=(), body=None, **fields_of_request):
+        self.managed = managed
+        complete = fields_of_request.pop("complete", None)
+        protocol = fields_of_request.pop("protocol_of_codec", "HTTP/1.1")
+        connection, _ = managed.connection()
+        self.hcm = HcmConnection(managed.manager, connection)
+        request = Request(method, b"a.com", path, b"", headers(fields), body, **fields_of_request)
+        info = StreamInfo(trio.current_time(), 0.0, connection.info)
+        info.protocol = protocol
+        self.codec = FakeCodec(request, info, Guard(managed.services.timers), complete=complete)
+
+    async def run(self, then=None):
+        """handle() under the guard, as codecs do; interrupted() if it fired. `then` runs beside it."""
+        guard = self.codec.guard
+        async with trio.open_nursery() as tasks:
+            tasks.start_soon(self.managed.services.timers.run)
+            if then is not None:
+                tasks.start_soon(then, self)
+            with guard.open():
+                await self.hcm.handle(self.codec)
+            if guard.fired is not None:
+                cause = guard.fired
+                with guard.open():
+                    await self.hcm.interrupted(self.codec, cause)
+            tasks.cancel_scope.cancel()
+        return self.codec
+
+    @property
+    def counts(self):
+        return counted(self.managed.services, "http.ingress.downstream_rq_")
+
+    @property
+    def logged(self):
+        """(status, flags, details) of the only entry."""
+        (entry,) = self.managed.entries
+        return entry.info.status, flags_short(entry.info.flags), entry.info.details
+
+
+def fire(cause):
+    async def then(exchange):
+        await trio.testing.wait_all_tasks_blocked()
+        exchange.codec.guard.fire(cause)
+
+    return then
+
+
+def flags_of(short):
+    return next(1 << bit for bit in range(40) if flags_short(1 << bit) == short)
