@@ -43,13 +43,17 @@ class Headers:
 
     def set(self, name: bytes, value: bytes) -> None:
         """Make this the only value: in the place of the first one if there was one, else at the end."""
-        if name in self.first:
-            position = next(i for i, (n, _) in enumerate(self.items) if n == name)
-            self.items = [(n, v) for n, v in self.items if n != name]
-            self.items.insert(position, (name, value))
+        first, items = self.first, self.items
+        before = first.get(name)
+        if before is None:
+            items.append((name, value))
+        elif len(first) == len(items):  # each name is there once
+            items[items.index((name, before))] = (name, value)
         else:
-            self.items.append((name, value))
-        self.first[name] = value
+            position = items.index((name, before))
+            self.items = [(n, v) for n, v in items if n != name]
+            self.items.insert(position, (name, value))
+        first[name] = value
 
     def remove(self, name: bytes) -> bool:
         """Drop all fields of that name; True if there was one."""

@@ -37,8 +37,8 @@ class HeadReader:
         self.on_url = self.urls.append
         self.llhttp = make(self)
 
-    def read(self, head: bytes) -> list[Field]:
-        """The fields in order, names in lower case.
+    def read(self, head: bytes) -> tuple[list[Field], dict[bytes, bytes]]:
+        """The fields in order, names in lower case; and the first value of each name.
 
         Raises:
             HttpParserError: httptools refuses it; the reader is fresh again.
@@ -53,16 +53,22 @@ class HeadReader:
         except httptools.HttpParserError:
             self.restart()
             raise
-        if head.count(b"\n") == len(raw) + 2:
-            return [(name.lower(), value.rstrip()) for name, value in raw.items()]
+        first = {name.lower(): value.rstrip() for name, value in raw.items()}
+        if head.count(b"\n") == len(first) + 2:
+            return list(first.items()), first
         collected = _Collected()
         with contextlib.suppress(httptools.HttpParserUpgrade):
             self._make(collected).feed_data(head)
-        return collected.fields
+        return collected.fields, first_values(collected.fields)
 
     def restart(self) -> None:
         """Be ready for the next head: the message has a body (which httptools doesn't see), or no successor."""
         self.llhttp = self._make(self)
+
+
+def first_values(fields: list[Field]) -> dict[bytes, bytes]:
+    """The first value of each name."""
+    return dict(reversed(fields))
 
 
 class _Collected:

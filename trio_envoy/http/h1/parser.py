@@ -11,6 +11,7 @@ Rules:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from trio_envoy.errors import RemoteProtocolError
@@ -196,7 +197,7 @@ def make_headers(items: list[Field], first: dict[bytes, bytes]) -> Headers:
     return headers
 
 
-def values_of(fields: list[Field], name: bytes) -> list[bytes]:
+def values_of(fields: Sequence[Field], name: bytes) -> list[bytes]:
     """The values of one name."""
     return [value for known, value in fields if known == name]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
 import httptools
@@ -12,7 +13,7 @@ from trio_envoy.errors import RemoteProtocolError
 from trio_envoy.http import hygiene
 from trio_envoy.http.h1 import lenient, target
 from trio_envoy.http.h1.framing import Framing, Length
-from trio_envoy.http.h1.head import Field, HttpParserError
+from trio_envoy.http.h1.head import Field, HttpParserError, first_values
 from trio_envoy.http.h1.options import Http1Options, Http1Stats
 from trio_envoy.http.h1.parser import FIELD_BYTES, NOT_IMPLEMENTED, Parser, field_bytes, make_headers, values_of
 from trio_envoy.http.headers import Headers
@@ -93,7 +94,7 @@ class RequestParser(Parser):
         self._line_checked = False
         reader = self._reader
         try:
-            fields = reader.read(head)
+            fields, first = reader.read(head)
         except HttpParserError:
             return self._accept_lenient(head)
         method: bytes = reader.llhttp.get_method()
@@ -105,7 +106,7 @@ class RequestParser(Parser):
         size = len(head)
         # Of "name: value\r\n" Envoy counts one byte less; no look at each field is needed.
         header_bytes = max(size - line_bytes - 2 - len(fields), FIELD_BYTES)
-        self._accept(method, url, fields, size, header_bytes)
+        self._accept(method, url, fields, first, size, header_bytes)
         return size
 
     def _accept_lenient(self, head: bytes) -> int:
@@ -116,32 +117,31 @@ class RequestParser(Parser):
         if url[:1] == b"/" and not target.path_is_plain(url):
             raise RemoteProtocolError("http1.codec_error")
         fields = self._fields_leniently(rest) if version else []  # HTTP/0.9 has none: what stands there is ignored
-        message = self._accept(method, url, fields, size, field_bytes(fields))
+        message = self._accept(method, url, fields, first_values(fields), size, field_bytes(fields))
         if not line.endswith(b"HTTP/1.1"):  # Envoy looks here, not at the version: `GET /,HTTP/1.1` passes for 1.1
             self._http_10(message, fields)
             self._open = message.keep_alive
         return size
 
-    def _accept(self, method: bytes, url: bytes, fields: list[Field], size: int, header_bytes: int) -> RequestMessage:
+    def _accept(
+        self, method: bytes, url: bytes, fields: list[Field], first: dict[bytes, bytes], size: int, header_bytes: int
+    ) -> RequestMessage:
         """Make the message of a head that is well formed."""
         self.refused_header_bytes = header_bytes
         count = len(fields)
         if count > self._max_fields:
             raise self._too_many()
-        special: list[Field] = []
-        first = dict(fields)
+        special: Sequence[Field] = ()
         if len(first) == count and _SPECIAL.isdisjoint(first):
             host = first.pop(b"host", None)
-            if len(first) != count:
-                # Most clients put it first.
-                at_front = fields[0][0] == b"host"
-                fields = fields[1:] if at_front else [field for field in fields if field[0] != b"host"]
+            if host is not None:
+                del fields[0 if fields[0][0] == b"host" else fields.index((b"host", host))]
         else:
             hosts = values_of(fields, b"host")
             host = b",".join(hosts) if hosts else None
             special = [field for field in fields if field[0] in _SPECIAL]
             fields = [field for field in fields if field[0] not in _TAKEN_OUT]
-            first = dict(reversed(fields))  # of those with one name the first
+            first = first_values(fields)
         headers = make_headers(fields, first)
         if self._underscores:
             self._check_underscores(headers)
@@ -170,7 +170,7 @@ class RequestParser(Parser):
         self._messages.append(message)
         return message
 
-    def _apply_special(self, message: RequestMessage, special: list[Field]) -> None:
+    def _apply_special(self, message: RequestMessage, special: Sequence[Field]) -> None:
         """Fields about the connection and the framing."""
         request = message.request
         headers = request.headers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
 import httptools
@@ -11,13 +12,14 @@ from trio_envoy.errors import RemoteProtocolError
 from trio_envoy.http import hygiene
 from trio_envoy.http.h1 import lenient
 from trio_envoy.http.h1.framing import Framing, Length, UntilClose
-from trio_envoy.http.h1.head import Field, HttpParserError
+from trio_envoy.http.h1.head import Field, HttpParserError, first_values
 from trio_envoy.http.h1.options import Http1Options, Http1Stats
 from trio_envoy.http.h1.parser import FIELD_BYTES, Parser, field_bytes, make_headers, values_of
 from trio_envoy.http.headers import Headers
 
 _SPECIAL: Final = hygiene.RESPONSE_SPECIAL
-_KEEP_ALIVE: Final[list[Field]] = [(b"connection", b"keep-alive")]  # what many servers always say
+_KEEP_ALIVE: Final[Field] = (b"connection", b"keep-alive")
+_ONLY_KEEP_ALIVE: Final = (_KEEP_ALIVE,)  # what many servers always say
 _START: Final = b"HTTP/1."
 
 
@@ -83,40 +85,45 @@ class ResponseParser(Parser):
     def _read(self, head: bytes) -> int:
         reader = self._reader
         try:
-            fields = reader.read(head)
+            fields, first = reader.read(head)
         except HttpParserError:
             line, rest, size = self._split_leniently(head)
             version, status = lenient.status_line(line)
             lines = self._fields_leniently(rest)
-            self._accept(version, status, lines, field_bytes(lines))
+            self._accept(version, status, lines, first_values(lines), field_bytes(lines))
             return size
         # "HTTP/1.1 200 OK\r\n": the line ends at the first LF. Of "name: value\r\n" Envoy counts one byte less.
         header_bytes = max(len(head) - head.find(b"\n") - 3 - len(fields), FIELD_BYTES)
-        self._accept(head[:8], reader.llhttp.get_status_code(), fields, header_bytes)
+        self._accept(head[:8], reader.llhttp.get_status_code(), fields, first, header_bytes)
         return len(head)
 
-    def _accept(self, version: bytes, status: int, fields: list[Field], header_bytes: int) -> None:
+    def _accept(
+        self, version: bytes, status: int, fields: list[Field], first: dict[bytes, bytes], header_bytes: int
+    ) -> None:
         """Make the message of a head that is well formed."""
         self.refused_header_bytes = header_bytes
         count = len(fields)
         if count > self._max_fields:
             raise self._too_many()
-        special: list[Field] = []
-        first = dict(fields)
-        if len(first) != count or not _SPECIAL.isdisjoint(first):
-            special = [field for field in fields if field[0] in _SPECIAL]
+        special: Sequence[Field] = ()
+        if first.get(b"connection") == b"keep-alive" and len(first) == count:
+            special = _ONLY_KEEP_ALIVE
+            fields.remove(_KEEP_ALIVE)
+            del first[b"connection"]
+        if len(first) != len(fields) or not _SPECIAL.isdisjoint(first):
+            special = [*special, *(field for field in fields if field[0] in _SPECIAL)]
             fields = [field for field in fields if field[0] not in _SPECIAL]
-            first = dict(reversed(fields))  # of those with one name the first
+            first = first_values(fields)
         message = ResponseMessage(status, make_headers(fields, first), header_bytes)
         if version == b"HTTP/1.0":
-            message.keep_alive = special == _KEEP_ALIVE
-        if special and special != _KEEP_ALIVE:
+            message.keep_alive = special is _ONLY_KEEP_ALIVE
+        if special and special is not _ONLY_KEEP_ALIVE:
             self._apply_special(message, special)
         if status >= 200 or status == 101:
             self._frame(message)
         self._responses.append(message)
 
-    def _apply_special(self, message: ResponseMessage, special: list[Field]) -> None:
+    def _apply_special(self, message: ResponseMessage, special: Sequence[Field]) -> None:
         """Fields about the connection and the framing."""
         options = hygiene.options_of(b",".join(values_of(special, b"connection")))
         if b"close" in options:
