@@ -2,7 +2,7 @@ r"""JSON templates compiled: an object whose keys are sorted, numbers as numbers
 
 Rules, as measured on 1.40.0 (formatter/substitution_formatter.cc):
 1. A value that is one operator keeps its type; with text around it, or two operators, it is a string.
-2. Text that is no UTF-8 has every byte above 0x7f written as \u00XX.
+2. Text that is no UTF-8 has every byte but plain ASCII written as \u00XX, quotes and backslashes too.
 3. With omit_empty_values what isn't there loses its key or place, and so do nulls and objects left empty.
 """
 
@@ -21,6 +21,7 @@ from trio_envoy.formatter.inline import Function
 from trio_envoy.formatter.operator import Kind
 from trio_envoy.formatter.operators import compile_command
 
+_BYTES = [chr(byte) if 0x20 <= byte < 0x7F and byte not in b'"\\' else f"\\u{byte:04x}" for byte in range(256)]
 _Write = Callable[[LogContext], str | None]
 """The JSON text of a value; None: it isn't there."""
 
@@ -160,4 +161,4 @@ def json_string(value: bytes) -> str:
     try:
         return encode_basestring(value.decode())
     except UnicodeDecodeError:
-        return json.dumps(value.decode("latin-1"))
+        return f'"{"".join([_BYTES[byte] for byte in value])}"'

@@ -67,7 +67,7 @@ class PeerFacts:
 
     Attributes:
         address: the immediate peer.
-        xff: what is appended to x-forwarded-for for it: its IP, or our own for a loopback or pipe peer.
+        xff: what is appended to x-forwarded-for for it: its IP, or our own for a loopback peer; b"" for a pipe.
         scheme: b"https" on TLS, else b"http".
         port: local port, for x-forwarded-port; b"" on a pipe.
         internal: the peer's address is in internal_address_config.
@@ -126,7 +126,7 @@ class Edge:
     def facts(self, connection: ConnectionInfo) -> PeerFacts:
         """What stays the same for all requests of this connection."""
         peer = connection.remote
-        loopback = isinstance(peer, PipeAddress) or ipaddress.ip_address(peer.host).is_loopback
+        loopback = isinstance(peer, IpAddress) and ipaddress.ip_address(peer.host).is_loopback
         local = connection.local
         return PeerFacts(
             address=peer,
@@ -182,7 +182,7 @@ class Edge:
         client = None
         if self._hops and present is not None:
             client = _from_right(present, self._hops - 1)
-        if self._append_xff:
+        if self._append_xff and peer.xff:
             headers.set(XFF, peer.xff if present is None else present + b"," + peer.xff)
         if self._hops == 0 or XFP not in headers.first:
             headers.set(XFP, peer.scheme)

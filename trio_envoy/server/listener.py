@@ -256,7 +256,7 @@ class Listener:
         local = self.addresses[0]
         if len(self.addresses) > 1 or local.ip in _WILDCARDS:
             local = from_sockaddr(sock.family, sock.getsockname())
-        remote = from_sockaddr(sock.family, sockaddr)
+        remote = local if sock.family == AF_UNIX else from_sockaddr(sock.family, sockaddr)  # such clients have no name
         return SocketChannel(sock, self._services.poller, ConnectionInfo(self._services.connection_id(), local, remote))
 
 
