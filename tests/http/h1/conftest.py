@@ -17,7 +17,7 @@ from trio_envoy.http.message import Request, Response
 from trio_envoy.http.options import CodecOptions, ServerContext
 from trio_envoy.net.memory_channel import memory_channel_pair
 from trio_envoy.util import clock
-from trio_envoy.util.deadlines import Guard, Timers
+from trio_envoy.util.deadlines import Cause, Guard, Timers
 
 
 class Peer:
@@ -76,7 +76,7 @@ class Handler:
 
     async def interrupted(self, stream, cause):
         self.interruptions.append(cause)
-        if stream.responded:
+        if stream.responded or cause is Cause.PEER_GONE:
             stream.reset()
         else:
             await stream.respond(a_response(504, b"late"))
@@ -199,8 +199,8 @@ def a_client(*, limit_bytes=1 << 20, **options):
 
 
 @pytest.fixture
-def h1(autojump_clock):
-    """The helpers, under a clock that jumps."""
+def h1():
+    """The helpers; tests also ask for autojump_clock by name."""
     return SimpleNamespace(
         serving=serving, a_client=a_client, a_response=a_response, a_request=a_request, echo=echo, SlowBody=SlowBody
     )

@@ -284,6 +284,8 @@ class Http1ServerConnection:
             with guard.open():
                 await self._handler.interrupted(stream, cause)
             self._stream = None
+            if cause is Cause.PEER_GONE:
+                return False
             if not stream.finished or stream.closes:
                 await self._end(stream)
                 return False

@@ -1,0 +1,548 @@
+"""An upstream connection: exchanges, what may go wrong with each, and whether it can be used again."""
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from trio_envoy.errors import RemoteProtocolError, UpstreamFailure
+from trio_envoy.http.body import BytesBody
+from trio_envoy.http.headers import Headers
+from trio_envoy.net.stream_info import UC, UPE, StreamInfo
+
+OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+GET = b"GET / HTTP/1.1\r\nhost: a.com\r\n\r\n"
+
+
+async def read_all(response):
+    data = b""
+    while response.body is not None and (chunk := await response.body.read()):
+        data += chunk
+    return data
+
+
+async def failure_of(client, request, serve):
+    """How an exchange fails with a peer that does this."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(serve)
+        with pytest.raises(UpstreamFailure) as caught:
+            await read_all(await client.exchange(request, None, None))
+    return caught.value
+
+
+async def exchange(client, peer, request, reply, tasks=None, inform=None):
+    """Ask, let the peer answer at once; (response, what the peer got)."""
+    got = []
+
+    async def serve():
+        got.append(await peer.receive())
+        for part in reply if isinstance(reply, list) else [reply]:
+            await peer.send(part)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(serve)
+        response = await client.exchange(request, tasks, inform)
+    return response, got[0]
+
+
+async def test_an_exchange_and_another_one(autojump_clock, h1):
+    peer, client, pool = h1.a_client()
+    assert (client.protocol, client.connection_id, client.connection) == (
+        "HTTP/1.1",
+        client.channel.info.id,
+        client.channel.info,
+    )
+
+    for turn in range(3):
+        assert client.reused is bool(turn)
+        response, got = await exchange(client, peer, h1.a_request(fields=[(b"x", b"y")]), OK)
+        assert got == b"GET / HTTP/1.1\r\nhost: a.com\r\nx: y\r\n\r\n"
+        assert response.status == 200
+        assert response.headers.items == [(b"content-length", b"2")]
+        assert await read_all(response) == b"ok"
+        assert len(pool.back) == turn
+        client.release()
+        assert pool.back == [client] * (turn + 1)
+    assert not client.closed
+    assert not client.readable()
+
+
+async def test_release_is_once(autojump_clock, h1):
+    peer, client, pool = h1.a_client()
+    await exchange(client, peer, h1.a_request(), OK)
+
+    client.release()
+    client.release()
+
+    assert pool.back == [client]
+
+
+async def test_without_an_owner(autojump_clock, h1):
+    peer, client, _ = h1.a_client()
+    client.owner = None
+    await exchange(client, peer, h1.a_request(), OK)
+
+    client.release()
+
+    assert not client.closed
+    client.close()
+    assert client.closed
+
+
+async def test_times_and_bytes_go_into_the_info(autojump_clock, h1):
+    peer, client, _ = h1.a_client()
+    info = client.info = StreamInfo(0.0, 0.0, client.channel.info)
+
+    response, _ = await exchange(client, peer, h1.a_request(), b"HTTP/1.1 100 Continue\r\n\r\n" + OK[:-1])
+    assert info.upstream_last_byte_received != info.upstream_last_byte_received
+    await trio.sleep(1)
+    await peer.send(OK[-1:])
+    await read_all(response)
+    now = trio.current_time()
+    client.release()
+
+    assert (info.upstream_header_bytes_sent, info.upstream_wire_bytes_sent) == (13, len(GET))
+    assert (info.upstream_header_bytes_received, info.upstream_wire_bytes_received) == (3 + 18, 25 + len(OK))
+    assert info.upstream_first_byte_sent == info.upstream_last_byte_sent == info.upstream_first_byte_received == now - 1
+    assert info.upstream_last_byte_received == now
+    assert client.info is None
+
+
+@pytest.mark.parametrize(
+    ("method", "reply", "body"),
+    [
+        (b"GET", b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", None),
+        (b"HEAD", b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n", None),
+        (b"GET", b"HTTP/1.1 304 Not Modified\r\ncontent-length: 5\r\n\r\n", None),
+        (b"GET", b"HTTP/1.1 204 No Content\r\n\r\n", None),
+        (b"GET", b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n", b"ab"),
+        (b"GET", b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", b""),
+    ],
+)
+@pytest.mark.parametrize("pieces", [False, True])
+async def test_responses_that_leave_a_usable_connection(autojump_clock, h1, method, reply, body, pieces):
+    peer, client, _ = h1.a_client()
+    if pieces:
+        reply = [reply[i : i + 1] for i in range(len(reply))]
+
+    response, _ = await exchange(client, peer, h1.a_request(method), reply)
+    assert (response.body is None) is (body is None)
+    assert await read_all(response) == (body or b"")
+    client.release()
+    assert not client.closed
+
+    response, _ = await exchange(client, peer, h1.a_request(), OK)
+    assert await read_all(response) == b"ok"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",
+        b"HTTP/1.0 200 OK\r\ncontent-length: 0\r\n\r\n",
+        b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n",
+    ],
+)
+async def test_responses_that_end_the_connection(autojump_clock, h1, reply):
+    peer, client, pool = h1.a_client()
+    await exchange(client, peer, h1.a_request(), reply)
+
+    client.release()
+
+    assert client.closed
+    assert pool.back == [client]
+    assert not client.protocol_error
+
+
+@pytest.mark.parametrize("surplus", [b"x", OK, b"HTTP/1.1 200"])
+async def test_what_nobody_asked_for_is_no_answer(autojump_clock, h1, surplus):
+    peer, client, _ = h1.a_client()
+    response, _ = await exchange(client, peer, h1.a_request(), OK + surplus)
+    assert await read_all(response) == b"ok"
+
+    client.release()
+
+    assert client.closed
+    assert client.protocol_error
+
+
+async def test_an_idle_connection_that_says_something_is_readable(autojump_clock, h1):
+    peer, client, _ = h1.a_client()
+    response, _ = await exchange(client, peer, h1.a_request(), OK)
+    await read_all(response)
+    client.release()
+
+    await peer.send(OK)
+
+    assert client.readable()
+
+
+async def test_a_response_that_was_not_read_to_its_end(autojump_clock, h1):
+    peer, client, _ = h1.a_client()
+    await exchange(client, peer, h1.a_request(), OK[:-1])
+
+    client.release()
+
+    assert client.closed
+
+
+async def test_the_body_is_pulled(autojump_clock, h1):
+    peer, client, _ = h1.a_client(limit_bytes=100)
+    response, _ = await exchange(client, peer, h1.a_request(), b"HTTP/1.1 200 OK\r\ncontent-length: 300\r\n\r\n")
+    assert response.body.read_nowait() is None
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(peer.send, b"a" * 300)
+        await wait_all_tasks_blocked()
+        assert len(client.channel._inbox) == 100
+        assert await response.body.read() == b"a" * 100
+        assert await read_all(response) == b"a" * 200
+        assert response.body.read_nowait() == b""
+
+
+@pytest.mark.parametrize("trailers", [False, True])
+async def test_trailers(autojump_clock, h1, trailers):
+    peer, client, _ = h1.a_client(trailers=trailers)
+    reply = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\nx-t: 1\r\n\r\n"
+    response, _ = await exchange(client, peer, h1.a_request(), reply)
+
+    assert await read_all(response) == b"a"
+    assert (response.body.trailers.items if trailers else response.body.trailers) == (
+        [(b"x-t", b"1")] if trailers else None
+    )
+
+
+async def test_informational_responses(autojump_clock, h1):
+    peer, client, _ = h1.a_client()
+    informed = []
+
+    async def inform(status, headers):
+        informed.append((status, headers.items))
+
+    hints = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: a\r\n\r\n"
+    response, _ = await exchange(client, peer, h1.a_request(), hints + OK, inform=inform)
+    assert response.status == 200
+    assert informed == [(100, []), (103, [(b"link", b"a")])]
+
+    await read_all(response)
+    client.release()
+    response, _ = await exchange(client, peer, h1.a_request(), [hints, OK])
+    assert response.status == 200
+
+
+async def test_a_body_without_a_length_ends_with_the_connection(autojump_clock, h1):
+    peer, client, _ = h1.a_client()
+    response, _ = await exchange(client, peer, h1.a_request(), b"HTTP/1.1 200 OK\r\n\r\nhel")
+    assert await response.body.read() == b"hel"
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(peer.send, b"lo")
+        assert await response.body.read() == b"lo"
+        peer.channel.close()
+        assert await response.body.read() == b""
+
+    client.release()
+    assert client.closed
+
+
+async def test_even_a_reset_ends_such_a_body(autojump_clock, h1):
+    peer, client, _ = h1.a_client()
+    response, _ = await exchange(client, peer, h1.a_request(), b"HTTP/1.1 200 OK\r\n\r\nhello")
+    peer.channel.reset()
+
+    assert await read_all(response) == b"hello"
+
+
+@pytest.mark.parametrize("how", ["close", "reset"])
+@pytest.mark.parametrize(
+    ("said", "reason", "flag", "started"),
+    [
+        (b"", "connection termination", UC, False),
+        (b"HTTP/1.1 100 Continue\r\n\r\n", "connection termination", UC, False),
+        (b"HTTP/1.1 200", "protocol error", UPE, False),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nabc", "protocol error", UPE, True),
+        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n", "protocol error", UPE, True),
+    ],
+)
+async def test_a_connection_that_breaks_off(autojump_clock, h1, said, reason, flag, started, how):
+    peer, client, _ = h1.a_client()
+
+    async def serve():
+        await peer.receive()
+        await peer.send(said)
+        getattr(peer.channel, how)()
+
+    failure = await failure_of(client, h1.a_request(), serve)
+
+    assert (failure.reason, failure.flag, failure.started, failure.sent) == (reason, flag, started, True)
+    assert client.protocol_error is (flag == UPE)
+    client.release()
+    assert client.closed
+
+
+async def test_a_connection_that_was_gone_already(autojump_clock, h1):
+    peer, client, _ = h1.a_client()
+    peer.channel.close()
+
+    with pytest.raises(UpstreamFailure) as caught:
+        await client.exchange(h1.a_request(), None, None)
+
+    assert (caught.value.reason, caught.value.flag) == ("connection termination", UC)
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"garbage\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: 1\r\nConnection: a\r\ntransfer-encoding: gzip\r\n\r\n",
+    ],
+)
+async def test_garbage(autojump_clock, h1, garbage):
+    peer, client, _ = h1.a_client()
+    info = client.info = StreamInfo(0.0, 0.0, client.channel.info)
+
+    async def serve():
+        await peer.receive()
+        await peer.send(garbage)
+
+    failure = await failure_of(client, h1.a_request(), serve)
+
+    assert (failure.reason, failure.flag, failure.started) == ("protocol error", UPE, False)
+    assert client.closed
+    assert client.protocol_error
+    assert info.upstream_wire_bytes_received == len(garbage)
+    assert bool(info.upstream_header_bytes_received) is (b"gzip" in garbage)
+
+
+async def test_a_broken_body(autojump_clock, h1):
+    peer, client, _ = h1.a_client()
+    response, _ = await exchange(
+        client, peer, h1.a_request(), b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\nzz\r\n"
+    )
+    assert await response.body.read() == b"a"
+
+    with pytest.raises(UpstreamFailure) as caught:
+        await response.body.read()
+
+    assert (caught.value.reason, caught.value.flag, caught.value.started) == ("protocol error", UPE, True)
+
+
+@pytest.mark.parametrize(
+    ("fields", "framed"),
+    [
+        ([(b"content-length", b"3")], b"content-length: 3\r\n\r\nabc"),
+        ([], b"transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"),
+    ],
+)
+async def test_a_body_that_is_here_rides_with_the_head(autojump_clock, h1, fields, framed):
+    peer, client, _ = h1.a_client()
+    sent = []
+    send = client.channel.send
+    client.channel.send = lambda data: (sent.append(bytes(data)), send(data))[1]
+    request = h1.a_request(b"PUT", body=BytesBody(b"abc"), fields=fields)
+
+    response, got = await exchange(client, peer, request, OK)
+
+    assert got == b"PUT / HTTP/1.1\r\nhost: a.com\r\n" + framed
+    assert sent == [got]
+    await read_all(response)
+    client.release()
+    assert not client.closed
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_body_that_comes_later_is_uploaded(autojump_clock, h1, chunked):
+    peer, client, _ = h1.a_client()
+    body = h1.SlowBody()
+    body.put(b"ab")
+    fields = [] if chunked else [(b"content-length", b"4")]
+    info = client.info = StreamInfo(0.0, 0.0, client.channel.info)
+    got = []
+
+    async def serve():
+        got.append(await peer.receive())
+        body.put(b"cd")
+        body.put(b"")
+        got.append(await peer.receive_until(b"0\r\n\r\n" if chunked else b"cd"))
+        await peer.send(OK)
+
+    async with trio.open_nursery() as tasks:
+        tasks.start_soon(serve)
+        response = await client.exchange(h1.a_request(b"PUT", body=body, fields=fields), tasks, None)
+        await read_all(response)
+        client.release()
+
+    assert got[0].endswith(b"\r\n\r\n2\r\nab\r\n" if chunked else b"\r\n\r\nab")
+    assert got[1] == (b"2\r\ncd\r\n0\r\n\r\n" if chunked else b"cd")
+    assert info.upstream_wire_bytes_sent == len(got[0]) + len(got[1])
+    assert info.upstream_last_byte_sent == trio.current_time()
+    assert not client.closed
+
+
+@pytest.mark.parametrize("trailers", [False, True])
+@pytest.mark.parametrize("late", [False, True])
+async def test_trailers_of_the_request(autojump_clock, h1, trailers, late):
+    peer, client, _ = h1.a_client(trailers=trailers)
+    body = h1.SlowBody(trailers=Headers([(b"x-t", b"1")]))
+    if not late:
+        body.put(b"")
+
+    async with trio.open_nursery() as tasks:
+
+        async def serve():
+            if late:
+                await wait_all_tasks_blocked()
+                body.put(b"")
+            end = b"0\r\nx-t: 1\r\n\r\n" if trailers else b"0\r\n\r\n"
+            await peer.receive_until(end)
+            await peer.send(OK)
+
+        tasks.start_soon(serve)
+        await read_all(await client.exchange(h1.a_request(b"PUT", body=body), tasks, None))
+        client.release()
+    assert not client.closed
+
+
+async def test_a_large_body_that_is_here_is_sent_in_parts(autojump_clock, h1):
+    peer, client, _ = h1.a_client()
+    body = h1.SlowBody()
+    for _ in range(10):
+        body.put(b"x" * 100_000)
+    body.put(b"")
+    total = 0
+
+    async with trio.open_nursery() as tasks:
+
+        async def serve():
+            nonlocal total
+            while total < 1_000_000:
+                total += (await peer.receive()).count(b"x")
+            await peer.send(OK)
+
+        tasks.start_soon(serve)
+        request = h1.a_request(b"PUT", body=body, fields=[(b"content-length", b"1000000")])
+        await read_all(await client.exchange(request, tasks, None))
+        client.release()
+    assert total == 1_000_000
+    assert not client.closed
+
+
+async def test_an_upstream_that_does_not_read_at_once_without_tasks(autojump_clock, h1):
+    peer, client, _ = h1.a_client(limit_bytes=50)
+    request = h1.a_request(fields=[(b"x", b"y" * 100)])
+    async with trio.open_nursery() as nursery:
+
+        async def serve():
+            await peer.receive_until(b"\r\n\r\n")
+            await peer.send(OK)
+
+        nursery.start_soon(serve)
+        response = await client.exchange(request, None, None)
+    assert await read_all(response) == b"ok"
+    client.release()
+    assert not client.closed
+
+
+async def test_an_upstream_that_goes_while_it_does_not_read(autojump_clock, h1):
+    peer, client, _ = h1.a_client(limit_bytes=50)
+
+    async def leave():
+        await wait_all_tasks_blocked()
+        peer.channel.close()
+
+    failure = await failure_of(client, h1.a_request(fields=[(b"x", b"y" * 100)]), leave)
+
+    assert failure.flag == UC
+
+
+async def test_an_early_response_ends_the_upload_and_the_connection(autojump_clock, h1):
+    peer, client, _ = h1.a_client()
+    body = h1.SlowBody()
+    async with trio.open_nursery() as tasks:
+        response, got = await exchange(client, peer, h1.a_request(b"PUT", body=body), OK, tasks)
+        assert got.endswith(b"transfer-encoding: chunked\r\n\r\n")
+        assert await read_all(response) == b"ok"
+        await wait_all_tasks_blocked()
+        assert body.reads == 1  # still waiting for the client
+        client.release()  # cancels that
+
+    assert client.closed
+
+
+async def test_an_upstream_that_stops_reading_may_still_answer(autojump_clock, h1):
+    peer, client, _ = h1.a_client()
+    body = h1.SlowBody()
+    async with trio.open_nursery() as tasks:
+
+        async def serve():
+            await peer.receive()
+            await peer.send(b"HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\n\r\n")
+            peer.channel.close()
+            body.put(b"more")
+
+        tasks.start_soon(serve)
+        response = await client.exchange(h1.a_request(b"PUT", body=body), tasks, None)
+        await wait_all_tasks_blocked()
+        client.release()
+    assert response.status == 413
+    assert client.closed
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_a_broken_request_body_breaks_the_exchange(autojump_clock, h1, begun):
+    peer, client, _ = h1.a_client()
+    body = h1.SlowBody()
+    async with trio.open_nursery() as tasks:
+
+        async def serve():
+            await peer.receive()
+            if begun:
+                await peer.send(OK[:-1])
+            body.put(RemoteProtocolError("http1.codec_error"))
+
+        tasks.start_soon(serve)
+        with pytest.raises(RemoteProtocolError, match=r"http1\.codec_error"):
+            await read_all(await client.exchange(h1.a_request(b"PUT", body=body), tasks, None))
+        client.release()
+    assert client.closed
+    assert not client.protocol_error
+
+
+@pytest.mark.parametrize("step", ["send", "head", "body"])
+async def test_cancelled_at_every_wait(autojump_clock, h1, step):
+    peer, client, pool = h1.a_client(limit_bytes=50 if step == "send" else 1000)
+    request = h1.a_request(fields=[(b"x", b"y" * 100)])
+
+    async def serve():
+        if step == "body":
+            await peer.receive()
+            await peer.send(OK[:-1])
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(serve)
+        with trio.move_on_after(1) as scope:
+            await read_all(await client.exchange(request, None, None))
+        assert scope.cancelled_caught
+    client.release()
+
+    assert client.closed
+    assert pool.back == [client]
+
+
+async def test_cancelled_while_it_uploads(autojump_clock, h1):
+    _, client, pool = h1.a_client()
+    body = h1.SlowBody()
+    async with trio.open_nursery() as tasks:
+        with trio.move_on_after(1):
+            await client.exchange(h1.a_request(b"PUT", body=body), tasks, None)
+        client.release()  # and the nursery ends: the upload is cancelled too
+
+    assert client.closed
+    assert pool.back == [client]
+
+
+async def test_full_url_and_proper_case(autojump_clock, h1):
+    peer, client, _ = h1.a_client(full_url=True, proper_case=True)
+    _, got = await exchange(client, peer, h1.a_request(fields=[(b"x-y", b"z")]), OK)
+
+    assert got == b"GET http://a.com/ HTTP/1.1\r\nHost: a.com\r\nX-Y: z\r\n\r\n"
