@@ -84,7 +84,7 @@ async def test_a_pipe(nursery, services, tmp_path):
     await nursery.start(listener.run)
 
     assert await ask(PipeAddress(path), b"") == b""
-    assert seen == [(path, "")]
+    assert seen == [(path, path)], "a client without a name has that of the pipe, as in Envoy"
     assert os.stat(path).st_mode & 0o777 == 0o600
 
 
