@@ -61,6 +61,7 @@ class Codecs:
         with guard.open():
             return await self._read_until_clear(connection)
         self._stats.downstream_cx_idle_timeout += 1
+        self._stats.downstream_cx_destroy_local += 1
         return None
 
     async def _read_until_clear(self, connection: Connection) -> bytes | None:

@@ -31,9 +31,6 @@ from trio_envoy.routing.context import RouteContext
 from trio_envoy.routing.table import RouteTable
 
 DEFAULT_STREAM_IDLE_TIMEOUT: Final = 300.0  # s; HttpConnectionManager.stream_idle_timeout
-DEFAULT_DELAYED_CLOSE_TIMEOUT: Final = 1.0  # s; HttpConnectionManager.delayed_close_timeout
-DEFAULT_IDLE_TIMEOUT: Final = 3600.0  # s; HttpProtocolOptions.idle_timeout
-DEFAULT_DRAIN_TIMEOUT: Final = 5.0  # s; HttpConnectionManager.drain_timeout
 
 
 class HttpConnectionManager:
