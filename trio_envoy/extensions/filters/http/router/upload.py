@@ -90,10 +90,13 @@ class Upload:
             self._record(data)
         return data
 
-    async def pull(self) -> bytes:
-        """Body.read of the source, recorded; waits for a cancelled read of an earlier attempt to leave."""
+    async def settled(self) -> None:
+        """Wait for a cancelled read of an earlier attempt to leave: it may have got something yet, which is kept."""
         while self._busy:
             await self._freed.wait()
+
+    async def pull(self) -> bytes:
+        """Body.read of the source, recorded; nobody else reads."""
         if self._ended:
             return b""
         self._busy = True
@@ -154,6 +157,9 @@ class _View:
 
     async def read(self) -> bytes:
         data = self._next_kept()
+        if data is None:
+            await self._upload.settled()
+            data = self._next_kept()
         if data is None:
             data = await self._upload.pull()
             self._at += bool(data)
