@@ -6,6 +6,7 @@ Exit codes as Envoy's: 0 after a clean end or a good validation, 1 for everythin
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
@@ -25,7 +26,16 @@ _GC_THRESHOLDS: Final = (50_000, 20, 100)  # a proxy makes little garbage in cyc
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; gives the exit code."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        return _main(sys.argv[1:] if arguments is None else arguments)
+    except BrokenPipeError:  # as in `trio-envoy --help | head`: nobody reads any more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:  # while it starts; later SIGINT ends it cleanly
+        return 130
+
+
+def _main(arguments: Sequence[str]) -> int:
     if arguments[:1] == ["upgrade"]:
         return _upgrade(arguments[1:])
     try:
@@ -33,8 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UsageError as error:
         print(error, file=sys.stderr)  # noqa: T201 - a command prints
         return 1
+    for note in line.notes:
+        print(note, file=sys.stderr)  # noqa: T201
     if line.show:
-        print(_shown(line.show))  # noqa: T201
+        print(_shown(line.show), flush=True)  # noqa: T201
         return 0
     return serve(line)
 
@@ -61,11 +73,12 @@ def serve(line: CommandLine, *, network: Network | None = None) -> int:
     try:
         server = build(line, log, network)
     except ConfigErrors as errors:
-        print(errors, file=sys.stderr)  # noqa: T201
+        for fault in errors.faults:
+            print(fault if fault.line or fault.path else fault.text, file=sys.stderr)  # noqa: T201
         _LOG.critical("error initializing configuration '%s'", line.config_path)
         return 1
     if line.mode == "validate":
-        print(f"configuration '{line.config_path}' OK")  # noqa: T201
+        print(f"configuration '{line.config_path}' OK", flush=True)  # noqa: T201
         return 0
     return _run(server, log)
 
@@ -78,13 +91,13 @@ def build(line: CommandLine, log: ApplicationLog, network: Network | None) -> Se
     """
     from trio_envoy.config.loader import load
     from trio_envoy.registry import config_class
-    from trio_envoy.server.server import Server
+    from trio_envoy.server.server import DEPRECATED, Server
 
     loaded = load(
         line.config_path, line.config_yaml, resolve=config_class, allow_unknown=line.allow_unknown_static_fields
     )
-    if not line.skip_deprecated_logs:
-        for warning in loaded.warnings:
+    for warning in loaded.warnings:
+        if not (line.skip_deprecated_logs and warning.text.startswith(DEPRECATED)):
             logger("config").warning("%s", warning)
     for change in loaded.changes:
         logger("config").info("v2: %s", change)
@@ -103,12 +116,17 @@ def _run(server: Server, log: ApplicationLog) -> int:
     try:
         trio.run(run_until_signal, server, log)
     except* BindError as group:
-        for error in group.exceptions:
-            _LOG.critical("%s", error)
+        _LOG.critical("%s", _innermost(group))
         failed = True
     if not failed:
         _LOG.info("exiting")
     return int(failed)
+
+
+def _innermost(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _shown(what: str) -> str:

@@ -15,6 +15,8 @@ from trio_envoy.server.log_format import DEFAULT_FORMAT
 from trio_envoy.server.logs import level_number
 from trio_envoy.util.log import COMPONENTS
 
+_NO_HOT_RESTART: Final = "there is no hot restart here"
+
 
 class UsageError(Exception):
     """The command line can't be: the text is what is printed, the exit code is 1."""
@@ -32,6 +34,7 @@ class CommandLine:
         component_log_level: component -> level, in order.
         drain_time_s, file_flush_interval_msec, file_flush_min_size_kb: as their names say.
         show: "help", "version" or "hot-restart-version": print that and exit.
+        notes: what is to be said on stderr before all else.
         Others: the flag of the same name.
     """
 
@@ -55,14 +58,15 @@ class CommandLine:
     skip_deprecated_logs: bool = False
     drain_time_s: int = 600
     drain_strategy: str = "gradual"
-    parent_shutdown_time_s: int = 900
     file_flush_interval_msec: int = 10_000
     file_flush_min_size_kb: int = 64
     stats_tag: list[str] = attrs.Factory(list)
+    restart_epoch: int = 0
     disable_hot_restart: bool = False
     use_dynamic_base_id: bool = False
     base_id: int = 0
     show: str = ""
+    notes: list[str] = attrs.Factory(list)
 
 
 class _Kind(Enum):
@@ -86,6 +90,7 @@ class _Flag:
         check: turns the text into the value, or raises UsageError.
         many: may be repeated.
         hidden: a name of our own beside Envoy's.
+        note: what is said when it is used, or "".
     """
 
     name: str
@@ -97,6 +102,7 @@ class _Flag:
     check: Callable[[str], Any] | None = None
     many: bool = False
     hidden: bool = False
+    note: str = ""
 
     @property
     def target(self) -> str:
@@ -118,7 +124,7 @@ def _level(word: str) -> str:
 
 def _component_levels(text: str) -> dict[str, str]:
     levels: dict[str, str] = {}
-    for entry in filter(None, text.split(",")):
+    for entry in text.split(","):
         component, colon, level = entry.partition(":")
         if not colon or ":" in level:
             raise UsageError(f"error: component log level not correctly specified '{entry}'")
@@ -138,16 +144,37 @@ def _one_of(what: str, *words: str) -> Callable[[str], str]:
     return check
 
 
+def _stats_tag(text: str) -> str:
+    name, colon, value = text.partition(":")
+    if not (name and colon and value):
+        raise UsageError(f"error: misformatted stats-tag '{text}'")
+    if not (name.isascii() and name.isalnum()):
+        raise UsageError(f"error: misformatted stats-tag '{text}' contains invalid char in '{name}'")
+    if "." in value:
+        raise UsageError(f"error: misformatted stats-tag '{text}' contains invalid char in '{value}'")
+    return text
+
+
+def _first_epoch(text: str) -> int:
+    if int(text):
+        raise UsageError(f"error: --restart-epoch {text} is not supported: {_NO_HOT_RESTART}")
+    return 0
+
+
 def _one_worker(text: str) -> int:
     if int(text) > 1:
         raise UsageError(f"error: --concurrency {text} is not supported: there is one worker for now")
     return 1
 
 
-_NO_HOT_RESTART: Final = "there is no hot restart here"
-
 _FLAGS: Final = (
-    _Flag("stats-tag", _Kind.TEXT, "A universal tag for all stats, `tag:value`; may be repeated.", many=True),
+    _Flag(
+        "stats-tag",
+        _Kind.TEXT,
+        "A universal tag for all stats, `tag:value`; may be repeated.",
+        check=_stats_tag,
+        many=True,
+    ),
     _Flag("enable-core-dump", _Kind.SWITCH, "Enable core dumps", refused="a Python process dumps no core"),
     _Flag("socket-mode", _Kind.TEXT, "Socket file permission", refused=_NO_HOT_RESTART),
     _Flag("socket-path", _Kind.TEXT, "Path to hot restart socket file", refused=_NO_HOT_RESTART),
@@ -193,7 +220,7 @@ _FLAGS: Final = (
     _Flag("service-node", _Kind.TEXT, "Node name"),
     _Flag("service-cluster", _Kind.TEXT, "Cluster name"),
     _Flag("hot-restart-version", _Kind.SHOW, "Hot restart compatibility version"),
-    _Flag("restart-epoch", _Kind.NUMBER, "Hot restart epoch #", refused=_NO_HOT_RESTART),
+    _Flag("restart-epoch", _Kind.NUMBER, "Hot restart epoch # (0)", check=_first_epoch),
     _Flag("log-path", _Kind.TEXT, "Path to logfile"),
     _Flag(
         "enable-fine-grain-logging",
@@ -242,6 +269,7 @@ _FLAGS: Final = (
         _Kind.SWITCH,
         "Allow unknown fields in static configuration (DEPRECATED)",
         field="allow_unknown_static_fields",
+        note="--allow-unknown-fields is deprecated, use --allow-unknown-static-fields instead.",
     ),
     _Flag("config-yaml", _Kind.TEXT, "Inline YAML configuration, merges with the contents of --config-path"),
     _Flag("config-path", _Kind.TEXT, "Path to configuration file", short="c"),
@@ -260,6 +288,7 @@ _FLAGS: Final = (
     _Flag("help", _Kind.SHOW, "Displays usage information and exits.", short="h"),
 )
 _LONG: Final = {f"--{flag.name}": flag for flag in _FLAGS}
+_IGNORE_REST: Final = ("--", "--ignore_rest")
 _SHORT: Final = {f"-{flag.short}": flag for flag in _FLAGS if flag.short}
 
 
@@ -273,7 +302,11 @@ def parse(arguments: Sequence[str]) -> CommandLine:
     seen: set[str] = set()
     rest = iter(arguments)
     for argument in rest:
-        flag, value = _split(argument)
+        if argument in _IGNORE_REST:
+            break
+        flag = _LONG.get(argument) or _SHORT.get(argument)
+        if flag is None:
+            raise _parse_error(argument, "Couldn't find match for argument")
         if flag.refused:
             raise UsageError(f"error: --{flag.name} is not supported: {flag.refused}")
         if flag.kind is _Kind.SHOW:
@@ -282,33 +315,23 @@ def parse(arguments: Sequence[str]) -> CommandLine:
         if flag.target in seen and not flag.many:
             raise _parse_error(flag.labels, "Argument already set!")
         seen.add(flag.target)
+        line.notes += filter(None, [flag.note])
         if flag.kind is _Kind.SWITCH:
             setattr(line, flag.target, True)
         elif flag.many:
-            getattr(line, flag.target).append(_value(flag, value, rest))
+            getattr(line, flag.target).append(_value(flag, rest))
         else:
-            setattr(line, flag.target, _value(flag, value, rest))
+            setattr(line, flag.target, _value(flag, rest))
     return line
 
 
-def _split(argument: str) -> tuple[_Flag, str | None]:
-    """The flag, and the value if it rides along: --flag=value, -lvalue."""
-    name, equals, value = argument.partition("=")
-    flag = _LONG.get(name) or _SHORT.get(argument)
-    if flag is not None and (not equals or flag.kind in {_Kind.TEXT, _Kind.NUMBER}):
-        return flag, value if equals else None
-    flag = _SHORT.get(argument[:2])
-    if flag is not None and flag.kind is _Kind.TEXT and not argument.startswith("--"):
-        return flag, argument[2:].removeprefix("=")
-    raise _parse_error(argument, "Couldn't find match for argument")
-
-
-def _value(flag: _Flag, given: str | None, rest: Iterator[str]) -> Any:
-    text = next(rest, None) if given is None else given
+def _value(flag: _Flag, rest: Iterator[str]) -> Any:
+    text = next(rest, None)
     if text is None:
         raise _parse_error(flag.labels, "Missing a value for this argument!")
     if flag.kind is _Kind.NUMBER:
-        if not text.isdigit() or int(text) >= 1 << 32:
+        text = text.removeprefix("+")
+        if not (text.isascii() and text.isdigit()) or int(text) >= 1 << 32:
             raise _parse_error(flag.labels, f"Couldn't read argument value from string '{text}'")
         return flag.check(text) if flag.check is not None else int(text)
     return flag.check(text) if flag.check is not None else text

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from random import Random, SystemRandom
 from typing import Final
 
@@ -20,7 +20,7 @@ from trio_envoy.config.core import Node
 from trio_envoy.config.loader import Loaded
 from trio_envoy.config.matcher import StringMatcher
 from trio_envoy.config.metrics import StatsConfig, TagSpecifier
-from trio_envoy.errors import ConfigError
+from trio_envoy.errors import ConfigError, Fault
 from trio_envoy.matching.strings import string_test
 from trio_envoy.net.dns import DnsStats
 from trio_envoy.net.local_address import local_address
@@ -43,6 +43,9 @@ from trio_envoy.util import clock
 from trio_envoy.util.deadlines import Timers
 from trio_envoy.util.log import logger
 from trio_envoy.util.logfile import LogFiles
+
+DEPRECATED: Final = "Using deprecated"  # how warnings of the loader begin
+UNKNOWN: Final = "unknown to Envoy"
 
 _LOG: Final = logger("main")
 _NO_RUNTIME: Final = Runtime(None, RuntimeStats())  # stats_config is read before the runtime
@@ -116,7 +119,6 @@ class Server:
         self.lifecycle = Lifecycle(self.services)
         self.stats = store.scope("server.").block(ServerStats)
         self.stats.concurrency = 1
-        self.stats.static_unknown_fields = 0
         resources = bootstrap.static_resources
         clusters = resources.clusters if resources else ()
         if any(cluster.type in _RESOLVED or cluster.cluster_type for cluster in clusters):
@@ -131,10 +133,18 @@ class Server:
                 self.admin = AdminServer(bootstrap.admin, self)
         if errors:
             raise loaded.locate(errors)
+        self._count(loaded.warnings)
         self.started_wall = clock.now()
         self._flush_interval = bootstrap.stats_flush_interval or _DEFAULT_FLUSH_INTERVAL
         self.flush_on_admin = bool(bootstrap.stats_flush_on_admin)
         self._watchdog = Watchdog(store, self.stats)
+
+    def _count(self, warnings: Iterable[Fault]) -> None:
+        """What was wrong with the file, but not so wrong that it was refused."""
+        deprecated = sum(warning.text.startswith(DEPRECATED) for warning in warnings)
+        self.services.runtime.stats.deprecated_feature_use += deprecated
+        self.services.runtime.stats.deprecated_feature_seen_since_process_start = deprecated
+        self.stats.static_unknown_fields = int(any(warning.text.startswith(UNKNOWN) for warning in warnings))
 
     def configure_log(self, log: ApplicationLog) -> None:
         """Take the log format of the bootstrap.
@@ -190,8 +200,10 @@ class Server:
                 self.stats.initialization_time_ms.record((trio.current_time() - begun) * 1000)
                 gc.collect()
                 gc.freeze()  # what lives now lives on: later collections need not walk it
+                _LOG.info("starting main dispatch loop")
                 task_status.started()
         finally:
+            _LOG.info("main dispatch loop exited")
             services.log_files.close()
 
     async def _stop_when_asked(self, scope: trio.CancelScope) -> None:

@@ -31,10 +31,10 @@ async def _listen(signals: AsyncIterator[int], server: Server, log: ApplicationL
     async for number in signals:
         name = signal.Signals(number).name
         if number in _STOP:
-            _LOG.warning("caught %s", name)
+            _LOG.warning("caught %s", "ENVOY_SIGTERM" if number == signal.SIGTERM else name)
             server.lifecycle.stop()
         elif name == "SIGUSR1":
-            _LOG.info("caught SIGUSR1, reopening log files")
+            _LOG.warning("caught SIGUSR1")
             log.reopen()
             server.services.log_files.reopen()
         else:

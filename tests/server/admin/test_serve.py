@@ -1,5 +1,6 @@
 """The admin's listener: where it opens, what it logs and counts, whom it outlives."""
 
+import logging
 import socket
 
 import pytest
@@ -66,6 +67,15 @@ async def test_the_address_is_written_with_its_real_port(admin, tmp_path):
     path = tmp_path / "address"
     async with admin.serving(admin_address_path=str(path)) as live:
         assert path.read_text() == f"127.0.0.1:{live.port}"
+
+
+async def test_an_address_file_that_can_not_be_written_is_logged_and_no_more(admin, tmp_path, caplog):
+    logging.getLogger("envoy").propagate = True
+
+    async with admin.serving(admin_address_path=str(tmp_path / "no" / "such")) as live:
+        assert (await live.get("/ready")).text == "LIVE\n"
+
+    assert "cannot open admin address output file" in caplog.text
 
 
 async def test_it_may_be_a_pipe(admin, tmp_path):

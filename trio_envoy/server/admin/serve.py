@@ -97,12 +97,19 @@ class AdminServer:
         sock.listen(BACKLOG)
         self.address = from_sockaddr(sock.family, sock.getsockname())
         listener = trio.SocketListener(trio.socket.from_stdlib_socket(sock))
-        if self._path:
-            Path(self._path).write_text(str(self.address), encoding="ascii")  # noqa: ASYNC240 - once, at the start
+        self._tell_address()
         _LOG.info("admin address: %s", self.address)
         async with trio.open_nursery() as connections:
             task_status.started()
             await trio.serve_listeners(self._serve, [listener], handler_nursery=connections)
+
+    def _tell_address(self) -> None:
+        """--admin-address-path; it is no reason to stop when that can't be written."""
+        if self._path:
+            try:
+                Path(self._path).write_text(str(self.address), encoding="utf-8")
+            except OSError:
+                _LOG.critical("cannot open admin address output file %s for writing.", self._path)
 
     async def _serve(self, stream: trio.SocketStream) -> None:
         """One connection; the wall: whatever happens ends here."""

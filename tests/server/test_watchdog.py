@@ -1,0 +1,42 @@
+import pytest
+import trio
+
+from trio_envoy.server.stats import ServerStats
+from trio_envoy.server.watchdog import Watchdog
+from trio_envoy.stats.store import Store
+
+NAMES = ("main_thread", "workers", "server.main_thread", "server.worker_0")
+
+
+class Late(trio.abc.Clock):
+    """A clock on which every sleep takes so much too long."""
+
+    def __init__(self, by):
+        self.by = by
+        self.now = 0.0
+
+    def start_clock(self):
+        pass
+
+    def current_time(self):
+        return self.now
+
+    def deadline_to_sleep_time(self, deadline):
+        if deadline > self.now:
+            self.now = deadline + self.by
+        return 0
+
+
+@pytest.mark.parametrize(("late", "misses", "mega"), [(0.0, 0, 0), (0.3, 3, 0), (1.5, 3, 3)])
+def test_a_late_event_loop_is_counted_under_all_its_names(late, misses, mega):
+    store = Store()
+    dog = Watchdog(store, store.scope("server.").block(ServerStats))
+
+    async def watch():
+        with trio.move_on_after(3 * (0.5 + late) + 0.25):
+            await dog.run()
+
+    trio.run(watch, clock=Late(late))
+
+    assert [store.value(f"{name}.watchdog_miss") for name in NAMES] == [misses] * 4
+    assert [store.value(f"{name}.watchdog_mega_miss") for name in NAMES] == [mega] * 4
