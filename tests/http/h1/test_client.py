@@ -369,6 +369,7 @@ async def test_a_body_that_comes_later_is_uploaded(autojump_clock, h1, chunked):
     async with trio.open_nursery() as tasks:
         tasks.start_soon(serve)
         response = await client.exchange(h1.a_request(b"PUT", body=body, fields=fields), tasks, None)
+        await wait_all_tasks_blocked()
         await read_all(response)
         client.release()
 
@@ -398,7 +399,9 @@ async def test_trailers_of_the_request(autojump_clock, h1, trailers, late):
             await peer.send(OK)
 
         tasks.start_soon(serve)
-        await read_all(await client.exchange(h1.a_request(b"PUT", body=body), tasks, None))
+        response = await client.exchange(h1.a_request(b"PUT", body=body), tasks, None)
+        await wait_all_tasks_blocked()
+        await read_all(response)
         client.release()
     assert not client.closed
 
@@ -421,7 +424,9 @@ async def test_a_large_body_that_is_here_is_sent_in_parts(autojump_clock, h1):
 
         tasks.start_soon(serve)
         request = h1.a_request(b"PUT", body=body, fields=[(b"content-length", b"1000000")])
-        await read_all(await client.exchange(request, tasks, None))
+        response = await client.exchange(request, tasks, None)
+        await wait_all_tasks_blocked()
+        await read_all(response)
         client.release()
     assert total == 1_000_000
     assert not client.closed
@@ -546,3 +551,51 @@ async def test_full_url_and_proper_case(autojump_clock, h1):
     _, got = await exchange(client, peer, h1.a_request(fields=[(b"x-y", b"z")]), OK)
 
     assert got == b"GET http://a.com/ HTTP/1.1\r\nHost: a.com\r\nX-Y: z\r\n\r\n"
+
+
+async def test_many_chunks_both_ways(autojump_clock, h1):
+    peer, client, _ = h1.a_client()
+    body = h1.SlowBody()
+    async with trio.open_nursery() as tasks:
+
+        async def serve():
+            await peer.receive()
+            for _ in range(20):
+                body.put(b"a")
+            body.put(b"")
+            await peer.receive_until(b"0\r\n\r\n")
+            await peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\n")
+            for _ in range(20):
+                await peer.send(b"b")
+
+        tasks.start_soon(serve)
+        response = await client.exchange(h1.a_request(b"PUT", body=body), tasks, None)
+        assert await read_all(response) == b"b" * 20
+        client.release()
+    assert not client.closed
+
+
+async def test_what_is_left_of_the_head_is_uploaded_too(autojump_clock, h1):
+    peer, client, _ = h1.a_client(limit_bytes=50)
+    request = h1.a_request(b"PUT", body=BytesBody(b"x" * 200), fields=[(b"content-length", b"200")])
+    async with trio.open_nursery() as tasks:
+
+        async def serve():
+            assert (await peer.receive_until(b"x" * 40)).startswith(b"PUT / HTTP/1.1\r\n")
+            while peer.channel.readable():
+                await peer.receive()
+            await wait_all_tasks_blocked()
+            await peer.send(OK)
+
+        tasks.start_soon(serve)
+        response = await client.exchange(request, tasks, None)
+        await read_all(response)
+        client.release()
+
+
+async def test_garbage_without_an_info(autojump_clock, h1):
+    peer, client, _ = h1.a_client()
+
+    failure = await failure_of(client, h1.a_request(), lambda: peer.send(b"garbage\r\n\r\n"))
+
+    assert failure.flag == UPE

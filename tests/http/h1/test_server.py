@@ -1,5 +1,7 @@
 """A server connection to its end: requests in turn, refusals, deadlines, draining, closing."""
 
+from math import inf
+
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
@@ -508,3 +510,81 @@ async def test_pipelined_requests_do_not_starve_others(autojump_clock, h1):
                 nursery.start_soon(receive)
                 nursery.start_soon(world.peer.send, GET * 100)
         assert turns > 100 // 8
+
+
+async def test_a_connection_that_is_never_idle_for_too_long(autojump_clock, h1):
+    async with h1.serving(idle_timeout=inf) as world:
+        await trio.sleep(80_000)
+        await world.peer.send(GET)
+        assert await world.peer.receive() == ANSWER
+
+
+class Greedy:
+    """Counts how often another task gets its turn."""
+
+    def __init__(self):
+        self.turns = 0
+
+    async def run(self):
+        while True:
+            self.turns += 1
+            await trio.lowlevel.checkpoint()
+
+
+async def test_a_flood_of_heads_pieces_or_refused_bytes_leaves_others_their_turn(autojump_clock, h1):
+    greedy = Greedy()
+    head = GET[:-2] + b"X: " + b"a" * 400_000 + b"\r\n\r\n"
+    async with h1.serving(http1={"max_head_bytes": 1 << 20}) as world:
+        world.peer.channel.send(head)
+        with trio.CancelScope() as scope:
+
+            async def receive():
+                assert await world.peer.receive() == ANSWER
+                world.peer.channel.send(b"BAD\r\n\r\n" + b"a" * 1_000_000)
+                await world.peer.receive_until(b"Bad Request")
+                world.peer.channel.close()
+                await world.done.wait()
+                scope.cancel()
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(greedy.run)
+                nursery.start_soon(receive)
+    assert greedy.turns > (400_000 // 16384 + 1_000_000 // 65536) // 8
+
+
+async def test_a_client_that_reset_gets_no_refusal(autojump_clock, h1):
+    async with h1.serving() as world:
+        send = world.channel.send
+
+        def broken(data):
+            raise BrokenPipeError(send(data))
+
+        world.channel.send = broken
+        await world.peer.send(b"BAD\r\n\r\n")
+        world.peer.channel.reset()
+        await world.done.wait()
+    assert world.handler.errors[0][:2] == ("http1.codec_error", 400)
+    assert world.stats.downstream_cx_destroy_remote == 1
+
+
+async def test_a_client_that_reset_gets_no_continue(autojump_clock, h1):
+    async with h1.serving() as world:
+        send = world.channel.send
+
+        def broken(data):
+            raise BrokenPipeError(send(data))
+
+        world.channel.send = broken
+        await world.peer.send(POST[:-2] + b"Expect: 100-continue\r\n\r\n")
+        world.channel.send = send
+        await world.peer.send(b"abcd")
+        assert (await world.peer.receive()).endswith(answer(b"POST /x abcd"))
+
+
+async def test_a_peer_that_leaves_between_requests_fires_nothing(autojump_clock, h1):
+    async with h1.serving() as world:
+        await world.peer.send(GET)
+        await world.peer.receive()
+        world.connection._peer_gone()
+        await world.peer.send(GET)
+        assert await world.peer.receive() == ANSWER

@@ -281,3 +281,32 @@ async def test_cancelled_at_every_wait(autojump_clock, h1, step):
         await wait_all_tasks_blocked()
         world.nursery.cancel_scope.cancel()
     assert world.channel.closed
+
+
+async def test_many_chunks_both_ways(autojump_clock, h1):
+    body = h1.SlowBody()
+
+    async def answer(stream):
+        total = 0
+        while data := await stream.request.body.read():
+            total += len(data)
+        assert total == 20
+        await stream.respond(Response(200, Headers(), body))
+
+    async with h1.serving(answer) as world:
+        await world.peer.send(CHUNKED)
+        for _ in range(20):
+            await world.peer.send(b"1\r\na\r\n")
+        await world.peer.send(b"0\r\n\r\n")
+        for _ in range(20):
+            body.put(b"b")
+        body.put(b"")
+
+        assert (await world.peer.receive_until(b"0\r\n\r\n")).count(b"1\r\nb\r\n") == 20
+
+
+async def test_a_client_that_takes_the_head_in_parts(autojump_clock, h1):
+    async with h1.serving(responding(lambda: h1.a_response(200, b"x" * 500)), limit_bytes=100) as world:
+        await world.peer.send(GET)
+
+        assert (await world.peer.receive_until(b"x" * 20)).startswith(b"HTTP/1.1 200 OK\r\n")
