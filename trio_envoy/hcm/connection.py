@@ -6,8 +6,9 @@ lost peer cancel that task through its guard; the codec then calls interrupted()
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 import trio
@@ -97,12 +98,13 @@ class HcmConnection:
         if info.tls is not None:
             stats.downstream_cx_ssl_active -= 1
 
-    async def handle(self, codec: ServerStream) -> None:
+    def handle(self, codec: ServerStream) -> Coroutine[Any, Any, None]:
         """Answer one request; see http.codec.Handler."""
         stream = self._begin(codec)
-        if codec.request.body is None:
-            await self._exchange(stream)
-            return
+        return self._exchange(stream) if codec.request.body is None else self._exchange_with_tasks(stream)
+
+    async def _exchange_with_tasks(self, stream: HttpStream) -> None:
+        """With a nursery for the upload of the request's body."""
         async with trio.open_nursery() as tasks:
             stream.tasks = tasks
             await self._exchange(stream)

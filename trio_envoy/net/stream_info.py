@@ -158,6 +158,7 @@ class StreamInfo:
         "flags",
         "header_bytes_received",
         "header_bytes_sent",
+        "hosts_attempted",
         "internal",
         "original_path",
         "protocol",
@@ -179,6 +180,7 @@ class StreamInfo:
         "upstream_last_byte_received",
         "upstream_last_byte_sent",
         "upstream_protocol",
+        "upstream_transport_failure",
         "upstream_wire_bytes_received",
         "upstream_wire_bytes_sent",
         "virtual_host",
@@ -190,8 +192,6 @@ class StreamInfo:
     random: int | None = None  # 64 bits, drawn when a route first needs them: runtime fractions, weighted clusters
     upstream_connect_start: float = nan
     upstream_connect_end: float = nan
-    upstream_transport_failure: str = ""
-    hosts_attempted: Sequence[Any] = ()
     termination_details: str = ""
     local_reply_body: bytes = b""
     metadata: dict[str, dict[str, Any]] | None = None
@@ -206,10 +206,12 @@ class StreamInfo:
         self.request_id: bytes | None = None
         self.downstream_remote: Address | None = None  # the trusted client (XFF); None: the connection's
         self.upstream_host: Any = None  # upstream.host.Host (a floor above)
+        self.hosts_attempted: Sequence[Any] = ()
         self.upstream_connection: ConnectionInfo | None = None
         self.status = self.flags = self.upstream_attempts = 0  # status 0: no response was sent
         self.protocol = ""  # "HTTP/1.1", "HTTP/2", "HTTP/1.0"
-        self.details = self.route_name = self.virtual_host = self.upstream_cluster = self.upstream_protocol = ""
+        self.details = self.route_name = self.virtual_host = ""
+        self.upstream_cluster = self.upstream_protocol = self.upstream_transport_failure = ""
         self.bytes_received = self.bytes_sent = 0
         self.header_bytes_received = self.header_bytes_sent = 0
         self.wire_bytes_received = self.wire_bytes_sent = 0

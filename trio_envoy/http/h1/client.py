@@ -12,7 +12,8 @@ Rules:
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from collections.abc import Coroutine
+from typing import Any, Final, Protocol
 
 import trio
 from trio.lowlevel import checkpoint
@@ -128,7 +129,9 @@ class Http1ClientConnection:
         """Close an idle connection."""
         self.channel.close()
 
-    async def exchange(self, request: Request, tasks: trio.Nursery | None, inform: Inform | None) -> Response:
+    def exchange(
+        self, request: Request, tasks: trio.Nursery | None, inform: Inform | None
+    ) -> Coroutine[Any, Any, Response]:
         """Send the request, return the response's head; see ClientStream.exchange.
 
         Raises:
@@ -137,13 +140,13 @@ class Http1ClientConnection:
         """
         options = self._options
         self._released = self._head_read = self._reusable = False
-        encoding = writer.request_encoding(request)
+        body = request.body
+        encoding = writer.NONE if body is None else writer.request_encoding(request)
         data = writer.request_head(request, encoding, full_url=options.full_url, proper=options.proper_case)
         info = self.info
         if info is not None:
             info.upstream_header_bytes_sent = len(data) - data.find(b"\n") - 3
             info.upstream_first_byte_sent = self.now()
-        body = request.body
         whole = True
         if body is not None:
             data, whole = _join(data, body, encoding, trailers=options.trailers)
@@ -157,7 +160,13 @@ class Http1ClientConnection:
             if info is not None:
                 info.upstream_last_byte_sent = info.upstream_first_byte_sent
         else:
-            await self._send_rest(data[sent:], None if whole else body, encoding, tasks)
+            return self._send_and_receive(data[sent:], None if whole else body, encoding, tasks, inform)
+        return self._receive_head(inform)
+
+    async def _send_and_receive(
+        self, rest: bytes, body: Body | None, encoding: Encoding, tasks: trio.Nursery | None, inform: Inform | None
+    ) -> Response:
+        await self._send_rest(rest, body, encoding, tasks)
         return await self._receive_head(inform)
 
     async def _send_rest(self, rest: bytes, body: Body | None, encoding: Encoding, tasks: trio.Nursery | None) -> None:

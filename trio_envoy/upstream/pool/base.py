@@ -115,6 +115,8 @@ class Pool:
         self.planned = inf
         self.generation = 0
         self._context = context
+        self._stats = context.stats
+        self._requests = context.breakers.requests
         self._server_name = server_name
         self._waiting: deque[Waiter] = deque()
         self._connections = 0  # connecting, idle or busy
@@ -177,8 +179,7 @@ class Pool:
         Raises:
             UpstreamFailure: overflow: max_requests.
         """
-        stats, host = self._context.stats, self.host
-        requests = self._context.breakers.requests
+        stats, host, requests = self._stats, self.host, self._requests
         if requests.count >= requests.limit:
             stats.upstream_rq_active_overflow += 1
             raise UpstreamFailure(OVERFLOW, UO, sent=False)
@@ -190,9 +191,9 @@ class Pool:
 
     def _end(self) -> None:
         """Count the end of a stream."""
-        self._context.breakers.requests.give()
+        self._requests.give()
         self.host.rq_active -= 1
-        self._context.stats.upstream_rq_active -= 1
+        self._stats.upstream_rq_active -= 1
 
     def _may_connect(self) -> bool:
         """Whether the circuit breaker lets a connection be made; counts if not."""

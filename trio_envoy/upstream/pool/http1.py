@@ -36,6 +36,7 @@ class Link:
         idle_since: trio time; of use only while it is idle.
         served: streams begun on it.
         generation: of the pool when it was made.
+        now: trio.current_time without the detour.
     """
 
     __slots__ = (
@@ -45,6 +46,7 @@ class Link:
         "connection",
         "generation",
         "idle_since",
+        "now",
         "received",
         "sent",
         "served",
@@ -57,6 +59,7 @@ class Link:
         self.channel = channel
         self.born = born
         self.idle_since = born
+        self.now = trio.lowlevel.current_clock().current_time
         self.served = 0
         self.generation = pool.generation
         self.received = 0
@@ -111,7 +114,6 @@ class Http1Pool(Pool):
         self._idle_timeout = options.idle_timeout
         self._max_duration = options.max_connection_duration
         self._max_requests = options.max_requests_per_connection
-        self._expires = min(self._idle_timeout, self._max_duration) != inf
 
     def take(self) -> ClientStream | None:
         idle = self._idle
@@ -194,7 +196,7 @@ class Http1Pool(Pool):
             self._reuse(link)
 
     def _count_bytes(self, link: Link) -> None:
-        info, stats = link.channel.info, self._context.stats
+        info, stats = link.channel.info, self._stats
         received, sent = info.bytes_received, info.bytes_sent
         stats.upstream_cx_rx_bytes_total += received - link.received
         stats.upstream_cx_tx_bytes_total += sent - link.sent
@@ -222,12 +224,13 @@ class Http1Pool(Pool):
         self._rest(link)
 
     def _rest(self, link: Link) -> None:
-        now = link.idle_since = trio.current_time()
+        now = link.idle_since = link.now()
         self._idle.append(link)
-        if self._expires:
-            at = min(now + self._idle_timeout, link.born + self._max_duration)
-            if at < self.planned:
-                self.keeper.plan(self, at)
+        at = now + self._idle_timeout
+        if self._max_duration != inf:
+            at = min(at, link.born + self._max_duration)
+        if at < self.planned:
+            self.keeper.plan(self, at)
 
     def bury(self, link: Link) -> None:
         """The peer of a connection has closed; if it is idle it goes."""
