@@ -89,7 +89,7 @@ def register(
 
 
 def message_class(message: type[Any]) -> type[Any]:
-    """Class decorator: a config message that belongs to an extension but is neither its config nor per-route message."""
+    """Class decorator: a message that belongs to an extension but is neither its config nor its per-route message."""
     _messages[message.__proto__] = message
     return message
 

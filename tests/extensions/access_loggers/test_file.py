@@ -42,9 +42,7 @@ async def test_formats(tmp_path, rest, line):
     assert await written(tmp_path, rest) == line
 
 
-@pytest.mark.parametrize(
-    ("path", "reason"), [("/nonexistent/x", "No such file or directory"), ("/", "Is a directory")]
-)
+@pytest.mark.parametrize(("path", "reason"), [("/nonexistent/x", "No such file or directory"), ("/", "Is a directory")])
 def test_a_file_that_cannot_be_opened_is_refused(path, reason):
     config = from_yaml(CONFIG.format(path=path, rest=""), Config)
 
