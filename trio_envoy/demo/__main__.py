@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
+from collections.abc import AsyncIterator
 from typing import Final
 
 import trio
@@ -25,12 +27,25 @@ Try:
 
 Ctrl-C stops it.
 """
+_STOPS: Final = tuple(
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP")
+    if hasattr(signal, name)  # Windows lacks the last
+)
 
 
 async def _demo(ports: Ports) -> None:
-    async with trio.open_nursery() as tasks:
-        await tasks.start(run, ports)
-        print(_WELCOME.format(front=ports.front, admin=ports.admin), flush=True)  # noqa: T201 - a command prints
+    with trio.open_signal_receiver(*_STOPS) as signals:
+        async with trio.open_nursery() as tasks:
+            tasks.start_soon(_stop_at, signals, tasks.cancel_scope)
+            await tasks.start(run, ports)
+            print(_WELCOME.format(front=ports.front, admin=ports.admin), flush=True)  # noqa: T201 - a command prints
+
+
+async def _stop_at(signals: AsyncIterator[int], scope: trio.CancelScope) -> None:
+    await anext(signals)
+    print("\nstopping", flush=True)  # noqa: T201
+    scope.cancel()
 
 
 def _first(group: BaseExceptionGroup[DemoError]) -> BaseException:
@@ -50,8 +65,6 @@ def main() -> int:
     failed = False
     try:
         trio.run(_demo, choose_ports(arguments.port, arguments.admin_port))
-    except* KeyboardInterrupt:
-        print("\nstopped")  # noqa: T201
     except* DemoError as group:
         print(_first(group), file=sys.stderr)  # noqa: T201
         failed = True

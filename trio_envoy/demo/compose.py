@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -72,7 +73,10 @@ def choose_ports(front: int, admin: int) -> Ports:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError as error:
-                reason = f"Port {port} on 127.0.0.1 is not free ({error.strerror}): stop what uses it."
+                reason = (
+                    f"Port {port} on 127.0.0.1 is not free ({error.strerror}): stop what uses it, or take another one "
+                    "with --port or --admin-port."
+                )
                 raise DemoError(reason) from None
     with _free_ports(9) as free:
         return Ports(
@@ -130,7 +134,7 @@ def _proxy(name: str, config: str, table: Mapping[str, object], cluster: str) ->
     path = SAMPLES / config
     if not path.is_file():
         raise DemoError(f"{path} is not there: the demo runs from a checkout of trio_envoy.")
-    flags = ("-c", str(path), "--service-cluster", cluster, "-l", "warning", "--skip-deprecated-logs")
+    flags = ("-c", str(path), "--service-cluster", cluster, "-l", "error", "--skip-deprecated-logs")
     return Process(name, (sys.executable, "-m", "trio_envoy.demo.node", json.dumps(table), *flags))
 
 
@@ -150,19 +154,32 @@ async def run(ports: Ports, *, task_status: trio.TaskStatus[None] = trio.TASK_ST
 
 
 async def _run_process(process: Process) -> None:
-    running = await trio.lowlevel.open_process(process.command, stdin=subprocess.DEVNULL)
+    # In a session of its own, Ctrl-C at the terminal reaches us alone, and we end them all in order.
+    running = await trio.lowlevel.open_process(
+        process.command, stdin=subprocess.PIPE, start_new_session=sys.platform != "win32"
+    )
     try:
         code = await running.wait()
     finally:
-        if running.returncode is None:
-            running.terminate()
-            with trio.CancelScope(deadline=trio.current_time() + _STOP_TIMEOUT, shield=True):
-                await running.wait()
-        if running.returncode is None:
-            running.kill()
-            with trio.CancelScope(shield=True):
-                await running.wait()
-    raise DemoError(f"{process.name} has ended with exit code {code}.")
+        with trio.CancelScope(shield=True):
+            await _end(running)
+    raise DemoError(f"{process.name} {_ending(code)}: the demo ends with it.")
+
+
+async def _end(running: trio.Process) -> None:
+    if running.returncode is None:
+        running.terminate()
+        with trio.move_on_after(_STOP_TIMEOUT):
+            await running.wait()
+    if running.returncode is None:
+        running.kill()
+        await running.wait()
+    if running.stdin is not None:
+        await running.stdin.aclose()
+
+
+def _ending(code: int) -> str:
+    return f"has ended with exit code {code}" if code >= 0 else f"was ended by {signal.Signals(-code).name}"
 
 
 async def _wait_until_up(ports: Ports) -> None:
@@ -176,7 +193,7 @@ async def _wait_until_up(ports: Ports) -> None:
 
 
 async def _wait_for(port: int, path: str) -> None:
-    while b" 200 " not in await _status_line(port, path):
+    while b" 200 " not in await _status_line(port, path):  # noqa: ASYNC110 - nothing tells when another process listens
         await trio.sleep(0.05)
 
 

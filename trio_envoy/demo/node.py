@@ -10,12 +10,14 @@ import json
 import sys
 
 from trio_envoy.cli import serve
+from trio_envoy.demo.parent import end_with_parent
 from trio_envoy.net.sockets import Network, NetworkTable
 from trio_envoy.server.command_line import parse
 
 
 def main() -> int:
     """`python -m trio_envoy.demo.node TABLE FLAGS...`."""
+    end_with_parent()
     table = json.loads(sys.argv[1])
     network = Network(NetworkTable.of(table["names"], table["binds"], table["connects"]))
     return serve(parse(sys.argv[2:]), network=network)

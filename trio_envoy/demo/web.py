@@ -14,6 +14,8 @@ import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 
+from trio_envoy.demo.parent import end_with_parent
+
 TRACE_HEADERS: Final = (
     "X-Ot-Span-Context",
     "X-Request-Id",
@@ -94,6 +96,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 def main() -> None:
     """`python -m trio_envoy.demo.web SERVICE PORT EGRESS`."""
+    end_with_parent()
     service, port, egress = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     with contextlib.suppress(KeyboardInterrupt):
         Application(service, port, egress).serve_forever()
