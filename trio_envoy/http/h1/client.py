@@ -19,7 +19,7 @@ import trio
 from trio.lowlevel import checkpoint
 
 from trio_envoy.errors import RemoteProtocolError, UpstreamFailure
-from trio_envoy.http.body import Body
+from trio_envoy.http.body import Body, BytesBody
 from trio_envoy.http.codec import Inform
 from trio_envoy.http.h1 import writer
 from trio_envoy.http.h1.framing import Framing
@@ -254,9 +254,13 @@ class Http1ClientConnection:
             info.upstream_first_byte_received = now = self.now()
             if framing is None or framing.ended:
                 info.upstream_last_byte_received = now
-        if framing is None:
-            return Response(message.status, message.headers)
-        return Response(message.status, message.headers, Http1ResponseBody(self, framing))
+        body: Body | None = None
+        if framing is not None:
+            if framing.ended:  # all of it came with the head
+                body = BytesBody(framing.take() or b"", framing.trailers)
+            else:
+                body = Http1ResponseBody(self, framing)
+        return Response(message.status, message.headers, body)
 
     async def receive(self) -> None:
         """Read once from the upstream and feed the parser.
@@ -324,11 +328,11 @@ class Http1ClientConnection:
         scope, self._upload_scope = self._upload_scope, None
         if scope is not None:
             scope.cancel()
-        framing, self._framing = self._framing, None
-        if self._parser.surplus:
-            self.protocol_error = True
-        over = self._head_read and self._uploaded and (framing is None or (framing.ended and not unread))
-        if not over or not self._reusable or self._parser.surplus:
+        framing, surplus = self._framing, self._parser.surplus
+        self._framing = None
+        over = self._uploaded and self._head_read and (framing is None or (framing.ended and not unread))
+        if surplus or not (over and self._reusable):
+            self.protocol_error |= surplus
             self.cut_short = not over
             self.channel.close()
         self.reused = True

@@ -74,27 +74,24 @@ class Length(Framing):
     __slots__ = ("_remaining",)
 
     def __init__(self, length: int) -> None:
-        super().__init__()
+        self._chunks = []
         self._remaining = length
         self.ended = not length
+        self.trailers = None
+        self.wire_bytes = 0
 
     def feed(self, data: bytes, position: int) -> int:
-        remaining = self._remaining
-        size = len(data) - position
-        if size <= remaining:
-            chunk = data[position:] if position else data
-            end = len(data)
-        else:
-            end = position + remaining
-            chunk = data[position:end]
-            size = remaining
-        if size:
-            self._chunks.append(chunk)
-        self._remaining = remaining = remaining - size
-        self.wire_bytes += size
-        if not remaining:
+        end = position + self._remaining
+        here = len(data)
+        if end <= here:  # all of the rest
             self.ended = True
-        return end
+            here = end
+        size = here - position
+        if size:
+            self._chunks.append(data[position:here])  # no copy when that is all of it
+        self._remaining -= size
+        self.wire_bytes += size
+        return here
 
 
 class UntilClose(Framing):

@@ -50,13 +50,13 @@ class Http1ServerConnection:
         beginning: bytes that were read to find out which HTTP this is.
 
     Attributes:
+        closing: the next response is the last one.
         now: trio.current_time without the detour.
         informs: informational responses go to the client.
         proper_case, trailers: of Http1Options.
     """
 
     __slots__ = (
-        "_closing",
         "_context",
         "_ends_at",
         "_gone",
@@ -71,6 +71,7 @@ class Http1ServerConnection:
         "_wall",
         "_wall_until",
         "channel",
+        "closing",
         "informs",
         "now",
         "proper_case",
@@ -94,7 +95,7 @@ class Http1ServerConnection:
         self._idle_timeout = options.idle_timeout
         self._ends_at = inf
         self._stream: Http1ServerStream | None = None
-        self._closing = False  # no request after the current one
+        self.closing = False  # no request after the current one
         self._served = 0
         self._gone = self._peer_gone
         self.now = trio.lowlevel.current_clock().current_time
@@ -129,14 +130,9 @@ class Http1ServerConnection:
 
     def drain(self) -> None:
         """`connection: close` with the response that is under way, or the end if there is none."""
-        self._closing = True
+        self.closing = True
         if self._stream is None and not self._parser.in_head:
             self._guard.fire(Cause.DRAIN)
-
-    @property
-    def closing(self) -> bool:
-        """The next response is the last one."""
-        return self._closing
 
     def _rest(self, now: float) -> None:
         """Between two requests: the deadlines of an idle connection."""
@@ -234,12 +230,12 @@ class Http1ServerConnection:
         guard.disarm(_IDLE)
         if options.headers_timeout != inf:
             guard.disarm(Cause.REQUEST_HEADERS)
-        if self._closing or self._ends_at != inf:
+        if self.closing or self._ends_at != inf:
             guard.disarm(Cause.DRAIN)
             guard.disarm(_DURATION)
         self._served += 1
-        if self._served >= options.max_requests and not self._closing:
-            self._closing = True
+        if self._served >= options.max_requests and not self.closing:
+            self.closing = True
             self._context.stats.downstream_cx_max_requests_reached += 1
         info = self._new_info(now)
         if message.http10:
@@ -308,7 +304,7 @@ class Http1ServerConnection:
 
     def _end_soon(self, *, by_timer: bool) -> None:
         """Envoy's drain sequence: a request that comes meanwhile is still answered."""
-        self._closing = True
+        self.closing = True
         self._ends_at = inf
         if by_timer:
             self._guard.arm(Cause.DRAIN, self.now() + self._options.drain_timeout)

@@ -183,8 +183,8 @@ class Http1Pool(Pool):
         """A stream is over: use its connection for who waits, keep it, or count its end."""
         self._end()
         self._count_bytes(link)
-        connection = link.connection
-        if link.channel.closed:
+        connection, channel = link.connection, link.channel
+        if channel.closed:
             if connection.protocol_error:
                 self._context.stats.upstream_cx_protocol_error += 1
             if connection.asked_to_close and not connection.peer_closed:
@@ -192,8 +192,12 @@ class Http1Pool(Pool):
             self._closed(link, remote=connection.peer_closed, active=connection.cut_short)
         elif self._spent(link):
             self._destroy(link, remote=False)
-        elif not (link.channel.readable() and self._dead(link)):  # it may have closed right behind the response
+        elif channel.readable() and self._dead(link):  # it closed right behind the response
+            pass
+        elif self._waiting:
             self._reuse(link)
+        else:
+            self._rest(link)
 
     def _count_bytes(self, link: Link) -> None:
         info, stats = link.channel.info, self._stats
