@@ -1,6 +1,7 @@
 """The end of a stream."""
 
 import pytest
+import trio
 
 from tests.fakes import a_stream, counted, headers
 from tests.hcm.served import Managed
@@ -16,7 +17,7 @@ def ended(managed, status=200, **fields):
     stream = a_stream(**fields)
     stream.info.status = status
     managed.stats.downstream_rq_active += 1
-    complete(managed.manager, stream)
+    complete(managed.manager, stream, trio.current_time())
     return stream
 
 
@@ -25,7 +26,7 @@ async def test_callbacks_run_in_order_before_the_log_and_once():
     stream = a_stream()
     stream.on_complete += [lambda: seen.append(("a", len(managed.entries))), lambda: seen.append("b")]
 
-    complete(managed.manager, stream)
+    complete(managed.manager, stream, trio.current_time())
 
     assert seen == [("a", 0), "b"]
     assert managed.entries == [stream]
@@ -54,7 +55,7 @@ async def test_trailers_are_kept_for_the_log():
     stream = a_stream()
     stream.response = Response(200, headers(), BytesBody(b"", trailers))
 
-    complete(managed.manager, stream)
+    complete(managed.manager, stream, trio.current_time())
 
     assert stream.info.response_trailers is trailers
 

@@ -14,19 +14,20 @@ if TYPE_CHECKING:
     from trio_envoy.hcm.manager import HttpConnectionManager
 
 
-def complete(manager: HttpConnectionManager, stream: HttpStream) -> None:
-    """Account for a stream that has ended, however it ended."""
+def complete(manager: HttpConnectionManager, stream: HttpStream, now: float) -> None:
+    """Account for a stream that has ended, however it ended, at trio time `now`."""
     info = stream.info
-    info.end = trio.current_time()
+    info.end = now
     stats = manager.stats
     stats.downstream_rq_active -= 1
     if info.status:
         _count_status(stats, manager.listener_stats, info.status)
-    stats.downstream_rq_time.record((info.end - info.start) * 1000)
+    stats.downstream_rq_time.record((now - info.start) * 1000)
     for callback in stream.on_complete:
         callback()
-    if manager.access_logs and stream.response is not None and stream.response.body is not None:
-        info.response_trailers = stream.response.body.trailers
+    response = stream.response
+    if response is not None and response.body is not None and (trailers := response.body.trailers) is not None:
+        info.response_trailers = trailers
     stream.on_complete.clear()  # they refer to the stream: without the circle its memory is free at once
     for log in manager.access_logs:
         log.log(stream)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _LOG: Final = logger("http")
 
 _FORCE_TRACE: Final = b"x-envoy-force-trace"
+_APPEND_IF_ABSENT: Final = ServerHeaderTransformation.APPEND_IF_ABSENT
 _UPGRADE_REFUSED: Final = LocalReply(403, details="upgrade_failed")
 _TOO_SLOW: Final = 408
 _BUG: Final = LocalReply(500, b"Internal Server Error", details="internal_error")
@@ -64,6 +65,7 @@ class HcmConnection:
         self._streams: dict[ServerStream, HttpStream] = {}
         self._codec: ServerConnection | None = None
         self._draining = False
+        self._now = trio.lowlevel.current_clock().current_time
 
     async def serve(self) -> None:
         """Choose the codec, run it to the end of the connection, count the connection."""
@@ -136,8 +138,11 @@ class HcmConnection:
 
     async def _exchange(self, stream: HttpStream) -> None:
         try:
-            response = await self._answer(stream)
-            await self._respond(stream, response)
+            refused = self._admit(stream)
+            chain = self._manager.chain
+            response = await (chain.run(stream) if refused is None else chain.encode(stream, refused))
+            self._dress(stream, response)
+            await stream.codec.respond(response)
         except trio.Cancelled:
             if stream.guard.fired is None:  # the server stops; a fired guard comes back as interrupted()
                 self._abort(stream, DC, "downstream_local_disconnect")
@@ -155,23 +160,23 @@ class HcmConnection:
         else:
             self._finish(stream)
 
-    async def _answer(self, stream: HttpStream) -> Response:
-        manager = self._manager
-        request = stream.request
+    def _admit(self, stream: HttpStream) -> LocalReply | None:
+        """Make the request what filters may rely on, and find its route; or say why not."""
+        manager, request, info = self._manager, stream.request, stream.info
         refused = self._target.apply(request)
         if refused is not None:
-            return await manager.chain.encode(stream, refused)
-        manager.edge.apply(request, stream.info, self._peer)
-        route = manager.routes.match(request, stream.info) if manager.routes is not None else None
+            return refused
+        manager.edge.apply(request, info, self._peer)
+        route = manager.routes.match(request, info) if manager.routes is not None else None
         stream.route = stream.first_route = route
         if route is not None:
-            stream.info.route_name = route.name
-            stream.info.virtual_host = route.virtual_host.name
+            info.route_name = route.name
+            info.virtual_host = route.virtual_host.name
         if request.protocol:
-            return await manager.chain.encode(stream, self._refuse_upgrade(stream))
+            return self._refuse_upgrade(stream)
         if request.method == b"CONNECT":
             self._close_http1(stream)
-        return await manager.chain.run(stream)
+        return None
 
     def _refuse_upgrade(self, stream: HttpStream) -> LocalReply:
         manager, route = self._manager, stream.route
@@ -193,14 +198,15 @@ class HcmConnection:
         stats.downstream_rq_response_before_rq_complete += 1
         stats.downstream_rq_rx_reset += 1
 
-    async def _respond(self, stream: HttpStream, response: Response) -> None:
+    def _dress(self, stream: HttpStream, response: Response) -> None:
+        """What every response has, whoever made it."""
         manager = self._manager
         headers = response.headers
         first = headers.first
         if b"date" not in first:
             headers.add(b"date", clock.http_date())
         if manager.overwrite_server or (
-            manager.server_header is ServerHeaderTransformation.APPEND_IF_ABSENT and b"server" not in first
+            manager.server_header is _APPEND_IF_ABSENT and b"server" not in first
         ):
             headers.set(b"server", manager.server_name)
         info, codec = stream.info, stream.codec
@@ -215,7 +221,10 @@ class HcmConnection:
             self._count_early_response()
         info.status = response.status
         stream.response = response
-        await codec.respond(response)
+
+    async def _respond(self, stream: HttpStream, response: Response) -> None:
+        self._dress(stream, response)
+        await stream.codec.respond(response)
 
     @staticmethod
     def _show_request_id(stream: HttpStream, headers: Headers) -> None:
@@ -266,7 +275,7 @@ class HcmConnection:
             return
         if cause is Cause.PEER_RESET:
             flag = 0 if stream.info.flags & DPE else DR  # the codec gave it up because the client broke a rule
-            self._abort(stream, flag, "http2.remote_reset")
+            self._abort(stream, flag, codec.reset_details)
             return
         if cause is Cause.STREAM_IDLE:
             stats.downstream_rq_idle_timeout += 1
@@ -325,7 +334,7 @@ class HcmConnection:
     def _finish(self, stream: HttpStream) -> None:
         stream.guard.disarm_exchange()
         del self._streams[stream.codec]
-        complete(self._manager, stream)
+        complete(self._manager, stream, self._now())
 
     def protocol_error(self, info: StreamInfo, details: str, status: int) -> None:
         """What the codec has answered itself (400, 426, 431, 501; 0 in HTTP/2), or what ended in its head."""
