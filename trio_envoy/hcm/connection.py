@@ -205,9 +205,7 @@ class HcmConnection:
         first = headers.first
         if b"date" not in first:
             headers.add(b"date", clock.http_date())
-        if manager.overwrite_server or (
-            manager.server_header is _APPEND_IF_ABSENT and b"server" not in first
-        ):
+        if manager.overwrite_server or (manager.server_header is _APPEND_IF_ABSENT and b"server" not in first):
             headers.set(b"server", manager.server_name)
         info, codec = stream.info, stream.codec
         if manager.id_in_response or (info.internal and _FORCE_TRACE in stream.request.headers.first):
