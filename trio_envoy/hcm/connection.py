@@ -123,6 +123,7 @@ class HcmConnection:
         else:
             stats.downstream_rq_http1_total += 1
         stream = HttpStream(codec.request, info, None, guard, codec)
+        stream.now = self._now
         self._streams[codec] = stream
         if manager.codec_options.proxy_100_continue:
             stream.inform = partial(self._inform, codec)

@@ -32,6 +32,7 @@ class HttpStream:
         on_complete: called, in order, when all is over; never block, never raise.
         timeout_reply: what to answer when ROUTE_TIMEOUT cuts the exchange; set by the router, who arms it.
         inform: where informational responses go; None: nobody wants them.
+        now: trio.current_time, without the detour where the HCM knows one.
     """
 
     request: Request
@@ -46,3 +47,4 @@ class HttpStream:
     on_complete: list[Callable[[], None]] = attrs.Factory(list)
     timeout_reply: LocalReply | None = None
     inform: Inform | None = None
+    now: Callable[[], float] = trio.current_time

@@ -122,7 +122,7 @@ class Route:
     response_headers: HeaderOps | None = None
     body_buffer_limit: int | None = None
 
-    def finalize_request(self, request: Request, context: LogContext, *, keep_original: bool) -> None:
+    def finalize_request(self, request: Request, context: LogContext, keep_original: bool) -> None:
         """Make the request of a ForwardAction the one that goes up: headers first, then authority and path.
 
         Args:
@@ -132,8 +132,9 @@ class Route:
         """
         if self.request_headers is not None:
             self.request_headers.apply(request.headers, context)
-        if isinstance(self.action, ForwardAction) and self.action.rewrite is not None:
-            self.action.rewrite(request, keep_original)
+        action = self.action
+        if isinstance(action, ForwardAction) and action.rewrite is not None:
+            action.rewrite(request, keep_original)
 
     def finalize_response(self, headers: Headers, context: LogContext) -> None:
         """Change the headers of a response of this route.

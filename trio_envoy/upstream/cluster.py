@@ -115,7 +115,7 @@ class Cluster:
         return stream
 
     def charge_response(
-        self, host: Host | None, status: int, *, internal: bool = False, canary: bool = False, judged: bool = True
+        self, host: Host | None, status: int, internal: bool = False, canary: bool = False, judged: bool = True
     ) -> None:
         """Count a response that the router passes on, from upstream or made by itself for this cluster.
 
@@ -140,9 +140,7 @@ class Cluster:
         if canary:
             self._counts("canary.").count(status)
 
-    def charge_time(
-        self, host: Host | None, milliseconds: float, *, internal: bool = False, canary: bool = False
-    ) -> None:
+    def charge_time(self, host: Host | None, milliseconds: float, internal: bool = False, canary: bool = False) -> None:
         """Record how long a request took, from its end to the end of its response."""
         (self._inner_counts() if internal else self._outside).time(milliseconds)
         if host is not None:

@@ -64,8 +64,8 @@ class _Limited(UpstreamFailure):
         self.by_try = by_try  # per_try_timeout, else max_stream_duration
 
 
-class Exchange:
-    """The life of one request in the router."""
+class Exchange(LbContext):
+    """The life of one request in the router; to balancers and pools it is what they know of each attempt."""
 
     __slots__ = (
         "_action",
@@ -74,7 +74,6 @@ class Exchange:
         "_charged",
         "_cluster",
         "_complete_at",
-        "_context",
         "_count_codes",
         "_grpc_body",
         "_informed",
@@ -94,13 +93,15 @@ class Exchange:
     def __init__(
         self, router: RouterFilter, stream: HttpStream, route: Route, action: ForwardAction, cluster: Cluster
     ) -> None:
+        self.request = stream.request
+        self.priority = HIGH if action.priority is _HIGH else DEFAULT
+        self.host = None
         self._router = router
         self._stream = stream
         stream.timeout_reply = replies.TIMEOUT
         self._route = route
         self._action = action
         self._cluster = cluster
-        self._context = LbContext(stream.request, HIGH if action.priority is _HIGH else DEFAULT)
         self._count_codes = router.count_codes and not stream.info.health_check
         self._timing = router.timing(action)
         self._policy: RetryPolicy | None = action.retry
@@ -153,7 +154,7 @@ class Exchange:
         if route.virtual_host.include_request_attempt_count:
             headers.set(_ATTEMPT_COUNT, b"1")
         stream.info.original_path = request.path
-        route.finalize_request(request, stream, keep_original=tell)
+        route.finalize_request(request, stream, tell)
         if action.idle_timeout is not None:
             self._arm_idle(action.idle_timeout)
         if request.body is None:
@@ -189,7 +190,7 @@ class Exchange:
 
     def _request_complete(self) -> None:
         """The last byte of the request is here: the timeouts run."""
-        now = self._complete_at = trio.current_time()
+        now = self._complete_at = self._stream.now()
         if self._timing.total is not None:
             self._stream.guard.arm(_ROUTE_TIMEOUT, now + self._timing.total)
         if self._attempt_scope is not None:
@@ -229,23 +230,26 @@ class Exchange:
             stats.upstream_rq_max_duration_reached += 1
         else:
             stats.upstream_rq_per_try_timeout += 1
-            if self._context.host is not None:
-                self._context.host.rq_timeout += 1
+            if self.host is not None:
+                self.host.rq_timeout += 1
         return _Limited(by_try=by_try)
 
     async def _open(self) -> ClientStream:
         """A stream for this attempt; the request is made ready for its host."""
-        stream, context, action = self._stream, self._context, self._action
+        stream, action = self._stream, self._action
         info = stream.info
         try:
-            up = self._up = await self._cluster.open(context, info.protocol)
+            up = self._up = await self._cluster.open(self, info.protocol)
         finally:
-            host = info.upstream_host = context.host
+            host = info.upstream_host = self.host
         up.info = info
         info.upstream_connection = up.connection
         info.upstream_protocol = up.protocol
-        if host not in info.hosts_attempted:
-            info.hosts_attempted = (*info.hosts_attempted, host)
+        attempted = info.hosts_attempted
+        if not attempted:
+            info.hosts_attempted = (host,)
+        elif host not in attempted:
+            info.hosts_attempted = (*attempted, host)
         if action.auto_host_rewrite and host is not None and host.hostname:
             rewrite.set_host(
                 stream.request,
@@ -270,12 +274,14 @@ class Exchange:
 
     def _release(self, *, unread: bool = False) -> None:
         up, self._up = self._up, None
-        if up is not None:
-            up.release(unread=unread)
+        if unread and up is not None:
+            up.release(unread=True)
+        elif up is not None:
+            up.release()
 
     def _failed(self, failure: UpstreamFailure) -> LocalReply | None:
         """No response headers came."""
-        info, host = self._stream.info, self._context.host
+        info, host = self._stream.info, self.host
         self._release()
         info.upstream_transport_failure = failure.transport
         by_try = isinstance(failure, _Limited) and failure.by_try
@@ -305,7 +311,7 @@ class Exchange:
     def _responded(self, response: Response) -> Response | None:
         """Response headers are here."""
         stream, route, cluster = self._stream, self._route, self._cluster
-        info, headers, host = stream.info, response.headers, self._context.host
+        info, headers, host = stream.info, response.headers, self.host
         first = headers.first
         if _FAIL_HEALTH in first and host is not None:
             cluster.fail_health(host)
@@ -329,9 +335,10 @@ class Exchange:
             if waited == waited:  # the request is complete
                 headers.set(_SERVICE_TIME, b"%d" % (waited * 1000 if waited > 0.0 else 0))
         if self._count_codes:
-            judged = not grpc.is_grpc(stream.request.headers.first.get(b"content-type"))
+            called = stream.request.headers.first.get(b"content-type")
+            judged = called is None or not grpc.is_grpc(called)
             canary = first.get(b"x-envoy-upstream-canary") == b"true"
-            cluster.charge_response(host, response.status, internal=info.internal, canary=canary, judged=judged)
+            cluster.charge_response(host, response.status, info.internal, canary, judged)
             if not judged:
                 self._judge_grpc(response)
         self._charged = True
@@ -342,7 +349,7 @@ class Exchange:
 
     def _judge_grpc(self, response: Response) -> None:
         """Whether the host did well, as far as the headers of a gRPC response tell."""
-        host = self._context.host
+        host = self.host
         assert host is not None, "a response came from somewhere"
         if response.status >= 500:
             host.rq_error += 1
@@ -352,7 +359,7 @@ class Exchange:
             self._grpc_body = response.body
 
     def _count_grpc_status(self, status: bytes | None) -> None:
-        host = self._context.host
+        host = self.host
         assert host is not None, "see _judge_grpc"
         if grpc.is_server_fault(status):
             host.rq_error += 1
@@ -372,7 +379,7 @@ class Exchange:
             stats.upstream_rq_retry_limit_exceeded += 1
             info.flags |= URX
             return False
-        retries = self._cluster.breakers[self._context.priority].retries
+        retries = self._cluster.breakers[self.priority].retries
         if not self._retrying:
             if not retries.free:
                 stats.upstream_rq_retry_overflow += 1
@@ -405,7 +412,7 @@ class Exchange:
     def _cut_short(self) -> None:
         """Cancelled in an attempt: by the route's timeout, or because nobody waits any more."""
         if self._stream.guard.fired is _ROUTE_TIMEOUT:
-            host = self._context.host if self._up is not None else None  # while it connects nobody is to blame
+            host = self.host if self._up is not None else None  # while it connects nobody is to blame
             self._timed_out(host)
             assert self._stream.timeout_reply is not None, "set at the beginning"
             self._charge_abort(host, self._stream.timeout_reply)
@@ -422,18 +429,18 @@ class Exchange:
             self._charge_end()
         self._release()
         if self._retrying:
-            self._cluster.breakers[self._context.priority].retries.give()
+            self._cluster.breakers[self.priority].retries.give()
 
     def _charge_end(self) -> None:
         """The response had begun: count how long it took, or why it broke off."""
-        info, host = self._stream.info, self._context.host
+        info, host = self._stream.info, self.host
         details, body = info.details, self._grpc_body
         if details == "via_upstream":
             if body is not None:
                 self._count_grpc_status((body.trailers or _NO_TRAILERS).first.get(b"grpc-status"))
             if self._count_codes and self._complete_at == self._complete_at:
                 elapsed = (info.end - self._complete_at) * 1000
-                self._cluster.charge_time(host, elapsed, internal=info.internal)
+                self._cluster.charge_time(host, elapsed, info.internal)
         elif details == replies.TIMEOUT.details:
             self._timed_out(host)
         elif details == replies.MAX_DURATION.details:
