@@ -243,8 +243,12 @@ class Cluster:
                 await tasks.start(self._health.run)
             task_status.started()
 
-    def close(self) -> None:
-        """Close idle connections, the others when they are done, and give up the stats."""
+    def disconnect(self) -> None:
+        """Close idle connections, the others when they are done."""
         for host in self.hosts.hosts:
             self._pools.give_up(host)
+
+    def close(self) -> None:
+        """Close idle connections, the others when they are done, and give up the stats."""
+        self.disconnect()
         self.scope.close()

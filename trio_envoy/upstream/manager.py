@@ -59,11 +59,17 @@ class ClusterManager:
         """Run what clusters need in the background, until cancelled; started() when all are warm.
 
         A cluster of static hosts without health checks has no task.
+
+        Cancelled: connections are closed.
         """
-        async with trio.open_nursery() as tasks:
-            await tasks.start(self._keeper.run)
-            async with trio.open_nursery() as warming:
-                for cluster in self.clusters.values():
-                    if cluster.looping:
-                        warming.start_soon(tasks.start, cluster.run)
-            task_status.started()
+        try:
+            async with trio.open_nursery() as tasks:
+                await tasks.start(self._keeper.run)
+                async with trio.open_nursery() as warming:
+                    for cluster in self.clusters.values():
+                        if cluster.looping:
+                            warming.start_soon(tasks.start, cluster.run)
+                task_status.started()
+        finally:
+            for cluster in self.clusters.values():
+                cluster.disconnect()
