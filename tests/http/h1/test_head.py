@@ -17,9 +17,10 @@ def test_fields_in_order_with_lower_case_names():
 def test_it_reads_one_head_after_the_other():
     reader = HeadReader(httptools.HttpRequestParser)
     reader.read(b"GET /x HTTP/1.1\r\nA: 1\r\n\r\n")
+    assert reader.urls.pop() == b"/x"
 
     assert reader.read(b"PUT /y HTTP/1.1\r\nB: 2\r\n\r\n")[0] == [(b"b", b"2")]
-    assert reader.urls == [b"/y"]
+    assert reader.urls.pop() == b"/y"
 
 
 def test_a_name_that_comes_twice_is_not_lost():

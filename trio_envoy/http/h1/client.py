@@ -228,9 +228,14 @@ class Http1ClientConnection:
             self.info.upstream_last_byte_sent = self.now()
 
     async def _receive_head(self, inform: Inform | None) -> Response:
-        parser, info = self._parser, self.info
+        channel, view, parser, info = self.channel, self._view, self._parser, self.info
         while True:
-            await self.receive()
+            try:
+                while (received := channel.recv_into(view)) is None:
+                    await channel.wait_read()
+            except OSError:
+                received = 0
+            self._received(received)
             try:
                 while (message := parser.next()) is not None:
                     if info is not None:
@@ -275,14 +280,18 @@ class Http1ClientConnection:
                 await channel.wait_read()
         except OSError:
             received = 0
+        self._received(received)
+
+    def _received(self, size: int) -> None:
+        """So many bytes are in the buffer; 0: the upstream has closed or reset the connection."""
         if self._request_error is not None:
             raise self._request_error
-        if not received:
+        if not size:
             self._ended()
             return
         if self.info is not None:
-            self.info.upstream_wire_bytes_received += received
-        self._parser.feed(view[:received].tobytes())
+            self.info.upstream_wire_bytes_received += size
+        self._parser.feed(self._view[:size].tobytes())
 
     def _ended(self) -> None:
         """The upstream has closed or reset the connection."""

@@ -24,7 +24,7 @@ class HeadReader:
 
     Attributes:
         llhttp: what has read the last head: ask it for method or status.
-        urls: the request target, as its only item.
+        urls: the request target, as its only item; to be taken out.
     """
 
     __slots__ = ("_make", "_raw", "llhttp", "on_header", "on_url", "urls")
@@ -45,7 +45,6 @@ class HeadReader:
         """
         raw = self._raw
         raw.clear()
-        self.urls.clear()
         try:
             self.llhttp.feed_data(head)
         except httptools.HttpParserUpgrade:
@@ -63,6 +62,7 @@ class HeadReader:
 
     def restart(self) -> None:
         """Be ready for the next head: the message has a body (which httptools doesn't see), or no successor."""
+        self.urls.clear()
         self.llhttp = self._make(self)
 
 

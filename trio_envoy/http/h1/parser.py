@@ -24,6 +24,8 @@ from trio_envoy.http.headers import Headers
 
 TOO_LARGE: Final = (431, "Request Header Fields Too Large")
 NOT_IMPLEMENTED: Final = (501, "Not Implemented")
+_CR: Final = ord("\r")
+_END: Final = b"\r\n\r\n"
 FIELD_BYTES: Final = 3  # that Envoy counts for a field beside name and value (measured)
 
 
@@ -80,19 +82,26 @@ class Parser:
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes of the connection. Never raises: errors come out where the messages do."""
+        if self._error is not None:
+            return
         position, size = 0, len(data)
         try:
-            while position < size and self._error is None:
+            while position < size:
                 framing = self._framing
                 if framing is not None:
                     position = framing.feed(data, position)
                     if framing.ended:
                         self._framing = None
-                elif self._open:
-                    position = self._head(data, position)
-                else:
+                elif not self._open:
                     self.surplus = True
                     return
+                elif self._partial or data[position] <= _CR or (end := data.find(_END, position)) < 0:
+                    position = self._unusual_head(data, position)
+                else:
+                    end += len(_END)
+                    if end - position > self._max_head:
+                        raise RemoteProtocolError("http1.headers_too_large", *TOO_LARGE)
+                    position += self._read(data[position:end])  # no copy when that is all of it
         except RemoteProtocolError as error:
             self._error = error
             self.refused_bytes = len(self._partial) or size - position
@@ -112,24 +121,11 @@ class Parser:
             self._partial.clear()
             raise RemoteProtocolError("http1.codec_error")
 
-    def _head(self, data: bytes, position: int) -> int:
-        """Read the head that starts (or goes on) at position; where it ends, or len(data)."""
+    def _unusual_head(self, data: bytes, position: int) -> int:
+        """Gather a head that comes in pieces, or ends with bare LFs, or has blank lines before it."""
         partial = self._partial
-        if not partial:
-            if data[position] in b"\r\n":
-                return self._skip_blank(data, position)
-            end = data.find(b"\r\n\r\n", position)
-            if end >= 0:
-                end += 4
-                head = data if not position and end == len(data) else data[position:end]
-                if len(head) > self._max_head:
-                    raise RemoteProtocolError("http1.headers_too_large", *TOO_LARGE)
-                return position + self._read(head)
-        return self._partial_head(data, position)
-
-    def _partial_head(self, data: bytes, position: int) -> int:
-        """Gather a head that comes in pieces, or ends with bare LFs."""
-        partial = self._partial
+        if not partial and data[position] in b"\r\n":
+            return self._skip_blank(data, position)
         before = len(partial)
         partial += data[position:]
         found = lenient.HEAD_END.search(partial, max(0, before - 2))

@@ -98,7 +98,7 @@ class RequestParser(Parser):
         except HttpParserError:
             return self._accept_lenient(head)
         method: bytes = reader.llhttp.get_method()
-        url = reader.urls[0]
+        url = reader.urls.pop()
         line_bytes = len(method) + len(url) + 12
         if not head.startswith(b" HTTP/1.1\r\n", line_bytes - 11) or method not in _METHODS:
             reader.restart()
