@@ -184,6 +184,8 @@ class FakeCodec:
         closes, was_reset, finished: what has become of the exchange.
     """
 
+    reset_details = "http2.remote_reset"
+
     def __init__(self, request, info, guard, *, complete=None):
         self.request = request
         self.info = info
@@ -278,6 +280,7 @@ class ScriptedStream:
         self.connection = ConnectionInfo(_connection_id(), LOCAL, HOST)
         self.connection_id = self.connection.id
         self.info = None
+        self._upload_scope = trio.CancelScope()
 
     async def exchange(self, request, tasks, inform):
         sent = [request.method, request.authority, request.path, dict(request.headers), b""]
@@ -303,10 +306,12 @@ class ScriptedStream:
         raise AssertionError("sleep_forever returned")
 
     async def _upload(self, body, sent):
-        while data := await body.read():
-            sent[-1] += data
+        with self._upload_scope:
+            while data := await body.read():
+                sent[-1] += data
 
     def release(self, *, unread=False):
+        self._upload_scope.cancel()
         self.owner.released.append(unread)
         self.owner.breakers[0].requests.give()
 
@@ -317,7 +322,7 @@ class ScriptedCluster(Cluster):
     Args:
         services: of the test.
         scripts: of each attempt in turn: see ScriptedStream; an UpstreamFailure or a pause alone, or before a list, is
-            what becomes of the attempt to connect.
+            what becomes of the attempt to connect; a Host is chosen instead of the usual one.
         config: fields of the cluster.
 
     Attributes:
@@ -342,6 +347,9 @@ class ScriptedCluster(Cluster):
             context.host = None
             raise script
         context.host = self.host
+        if isinstance(script, Host):
+            context.host = script
+            script = self.scripts.popleft()
         if isinstance(script, float):
             await trio.sleep(script)
             script = self.scripts.popleft()

@@ -230,8 +230,8 @@ class Exchange(LbContext):
             stats.upstream_rq_max_duration_reached += 1
         else:
             stats.upstream_rq_per_try_timeout += 1
-            if self.host is not None:
-                self.host.rq_timeout += 1
+            assert self.host is not None, "it has a connection"
+            self.host.rq_timeout += 1
         return _Limited(by_try=by_try)
 
     async def _open(self) -> ClientStream:
