@@ -109,7 +109,8 @@ async def test_slow_harms_nobody_else_and_can_be_given_up():
             await asked.wait()
             for _ in range(10):
                 assert await good(mesh)
-            given_up = await get(mesh, "/service/1", **{"x-envoy-upstream-rq-timeout-ms": "100"})
+            inside = {"x-forwarded-for": "10.0.0.1", "x-envoy-upstream-rq-timeout-ms": "100"}  # from within the mesh
+            given_up = await get(mesh, "/service/1", **inside)
             assert answers == []
             go_on.set()
 
