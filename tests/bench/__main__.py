@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> int:
         with TemporaryDirectory() as place, origin(Path(place), other_cores) as port:
             setting = Setting(
                 envoy=envoy(),
-                ours=attrs.evolve(envoy(), name="Envoy again") if options.envoy_twice else ours(),
+                ours=attrs.evolve(envoy(), name="Envoy again") if options.envoy_twice else ours(Path(place)),
                 origin=port,
                 proxy_cores=proxy_cores,
                 other_cores=other_cores,

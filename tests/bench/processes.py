@@ -4,7 +4,7 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import attrs
@@ -98,10 +98,12 @@ def pinned(to: frozenset[int]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def running(command: Sequence[str], *, on: frozenset[int], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def running(
+    command: Sequence[str], *, on: frozenset[int], log: Path, env: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """A process on these cores that is ended with the block, by its pid; what it says goes to a file."""
     with log.open("wb") as output, pinned(on):
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=env)
     try:
         yield process
     finally:

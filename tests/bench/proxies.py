@@ -1,10 +1,11 @@
 """The two proxies under test, the configuration that both are given, and how they are started."""
 
 import contextlib
+import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import attrs
@@ -74,10 +75,17 @@ _TRANSPORT_SOCKET = """\
 
 @attrs.frozen
 class Proxy:
-    """A command line that takes Envoy's flags."""
+    """A command line that takes Envoy's flags.
+
+    Attributes:
+        name: for the tables.
+        command: how it is called.
+        env: its environment; None: that of the benchmark.
+    """
 
     name: str
     command: tuple[str, ...]
+    env: Mapping[str, str] | None = attrs.field(default=None, eq=False)
 
     def serve(self, config: Path) -> list[str]:
         """The command that runs this file in one worker."""
@@ -104,9 +112,19 @@ def envoy() -> Proxy:
     return Proxy("Envoy", (found,))
 
 
-def ours() -> Proxy:
-    """trio_envoy by this interpreter."""
-    return Proxy("trio_envoy", (sys.executable, "-m", "trio_envoy"))
+def ours(place: Path) -> Proxy:
+    """trio_envoy by this interpreter, with its byte code (kept in that place) written as an installation writes it."""
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    env["PYTHONPYCACHEPREFIX"] = str(place / "bytecode")
+    proxy = Proxy("trio_envoy", (sys.executable, "-m", "trio_envoy"), env)
+    config = place / "first.yaml"
+    config.write_text(configuration(place, port=0, origin=1, tls=False))
+    done = subprocess.run(
+        [*proxy.serve(config), "--mode", "validate"], env=env, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise BenchError(f"trio_envoy does not start: {done.stdout}{done.stderr}")
+    return proxy
 
 
 @contextlib.contextmanager
@@ -120,7 +138,7 @@ def started(proxy: Proxy, place: Path, *, origin: int, tls: bool, on: frozenset[
     config = place / "proxy.yaml"
     config.write_text(configuration(place, port=port, origin=origin, tls=tls))
     log = place / "proxy.log"
-    with running(proxy.serve(config), on=on, log=log) as process:
+    with running(proxy.serve(config), on=on, log=log, env=proxy.env) as process:
         wait_until_listening(port, process, log)
         yield Started(process, port)
 

@@ -97,7 +97,7 @@ def time_to_listening(setting: Setting) -> Sequence[Result]:
                 port, log, config = free_port(), place / "proxy.log", place / "proxy.yaml"
                 config.write_text(configuration(place, port=port, origin=setting.origin, tls=False))
                 begin = time.perf_counter()
-                with running(proxy.serve(config), on=setting.proxy_cores, log=log) as process:
+                with running(proxy.serve(config), on=setting.proxy_cores, log=log, env=proxy.env) as process:
                     wait_until_listening(port, process, log)
                     times[proxy].append((time.perf_counter() - begin) * 1e3)
     return (Figure("start to listening", "ms", times[setting.envoy], times[setting.ours]),)
@@ -187,7 +187,11 @@ def _validate(proxy: Proxy, config: Path, log: Path, on: frozenset[int]) -> tupl
     begin = time.perf_counter()
     with log.open("wb") as output, pinned(on):
         process = subprocess.Popen(
-            [*proxy.serve(config), "--mode", "validate"], stdin=subprocess.DEVNULL, stdout=output, stderr=output
+            [*proxy.serve(config), "--mode", "validate"],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=proxy.env,
         )
     _, status, usage = os.wait4(process.pid, 0)
     taken = time.perf_counter() - begin
