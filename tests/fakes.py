@@ -184,7 +184,7 @@ class FakeCodec:
         closes, was_reset, finished: what has become of the exchange.
     """
 
-    reset_details = "http2.remote_reset"
+    end_details = ""
 
     def __init__(self, request, info, guard, *, complete=None):
         self.request = request

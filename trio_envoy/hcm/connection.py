@@ -270,11 +270,11 @@ class HcmConnection:
             return
         stats = self._manager.stats
         if cause is Cause.PEER_GONE:
-            self._abort(stream, DC, "downstream_remote_disconnect")
+            self._abort(stream, DC, codec.end_details or "downstream_remote_disconnect")
             return
         if cause is Cause.PEER_RESET:
             flag = 0 if stream.info.flags & DPE else DR  # the codec gave it up because the client broke a rule
-            self._abort(stream, flag, codec.reset_details)
+            self._abort(stream, flag, codec.end_details or "http2.remote_reset")
             return
         if cause is Cause.STREAM_IDLE:
             stats.downstream_rq_idle_timeout += 1

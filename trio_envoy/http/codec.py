@@ -52,6 +52,10 @@ class ServerStream(Protocol):
             OSError: the downstream connection broke.
         """
 
+    @property
+    def end_details(self) -> str:
+        """Why the codec ended the stream, as %RESPONSE_CODE_DETAILS%; "" if the peer did (PEER_GONE, PEER_RESET)."""
+
     def reset(self) -> None:
         """End the stream at once: HTTP/1 closes the connection, HTTP/2 sends RST_STREAM. Never blocks."""
 

@@ -76,6 +76,8 @@ class Http1ServerStream:
         head_bytes: of the request, on the wire.
     """
 
+    end_details = ""  # it is always the peer that goes
+
     __slots__ = (
         "_connection",
         "_framing",

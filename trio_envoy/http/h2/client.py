@@ -63,6 +63,7 @@ class Http2ClientConnection(Driver):
         self.served = 0
         self.going_away = False
         self.protocol_error = False
+        self._rested = trio.current_time()  # when the last stream ended
 
     @property
     def closed(self) -> bool:
@@ -81,6 +82,13 @@ class Http2ClientConnection(Driver):
 
     def open(self) -> Http2ClientStream:
         """A stream; there must be one available. It counts until it is released."""
+        keep_alive = self.options.keep_alive
+        if (
+            not self.active
+            and keep_alive is not None
+            and trio.current_time() - self._rested >= keep_alive.idle_interval
+        ):
+            self.ping_now()
         self.active += 1
         self.served += 1
         return Http2ClientStream(self, reused=self.served > 1)
@@ -94,12 +102,15 @@ class Http2ClientConnection(Driver):
         try:
             async with trio.open_nursery() as tasks:
                 tasks.start_soon(self.write)
+                if self.options.keep_alive is not None:
+                    tasks.start_soon(self.keep_alive, self.options.keep_alive)
                 self.flush()
                 try:
                     await self.read_loop()
-                except h2.SessionError:
+                except h2.SessionError as error:
                     self.protocol_error = True
-                    self.stats.rx_messaging_error += 1
+                    flood = error.flood or "rx_messaging_error"
+                    setattr(self.stats, flood, getattr(self.stats, flood) + 1)
                     failure = UpstreamFailure("protocol error", UPE)
                 tasks.cancel_scope.cancel()
         finally:
@@ -120,6 +131,9 @@ class Http2ClientConnection(Driver):
     def _on_event(self, event: h2.Event) -> None:
         if isinstance(event, h2.GoAway):
             self._peer_goes(event)
+            return
+        if isinstance(event, h2.Pong):
+            self.ponged()
             return
         if isinstance(event, h2.Window) and not event.stream_id:
             self.wake_senders()
@@ -155,6 +169,7 @@ class Http2ClientConnection(Driver):
     def ended(self, stream: Http2ClientStream) -> None:
         """A stream was released."""
         self.active -= 1
+        self._rested = trio.current_time()
         if self.streams.pop(stream.sender.stream_id, None) is not None:
             self.stats.streams_active -= 1
         if self.owner is not None:
@@ -287,6 +302,7 @@ class Http2ClientStream:
                 await self.sender.body(body, ready)
             except RemoteProtocolError as error:
                 self._request_error = error
+                self._body.fail(error)
                 self._wake.set()
             except OSError:
                 pass  # the stream is over, or the client has gone

@@ -19,6 +19,7 @@ from trio.lowlevel import checkpoint
 
 from trio_envoy.errors import RemoteProtocolError, UpstreamFailure
 from trio_envoy.http.body import Body
+from trio_envoy.http.h2.options import Http2Stats, KeepAlive
 from trio_envoy.http.h2.session import Session, SessionError
 from trio_envoy.http.headers import Headers
 from trio_envoy.net.channel import Channel
@@ -202,7 +203,12 @@ class Driver:
     Attributes:
         channel: its bytes.
         session: its state.
+        stats: of its side.
+        details: why we closed it, as in %RESPONSE_CODE_DETAILS%; "" if we did not.
     """
+
+    stats: Http2Stats
+    details = ""
 
     def __init__(self, channel: Channel, session: Session, view: memoryview) -> None:
         self.channel = channel
@@ -210,6 +216,10 @@ class Driver:
         self._view = view
         self._out = bytearray()
         self._out_wake = Wake()
+        self._ping_wake = Wake()
+        self._pong_wake = Wake()
+        self._pongs = 0
+        self._heard = 0  # reads so far
 
     @property
     def congested(self) -> bool:
@@ -231,16 +241,25 @@ class Driver:
         data = self.session.take_output()
         if not data or self.channel.closed:
             return
-        if self._out:
-            self._out += data
-            return
-        try:
-            sent = self.channel.send(data)
-        except OSError:
-            return
-        if sent != len(data):
-            self._out += memoryview(data)[sent:]
+        if not self._out:
+            try:
+                sent = self.channel.send(data)
+            except OSError:
+                return
+            if sent == len(data):
+                self.session.floods.flushed()
+                return
+            data = data[sent:]
             self._out_wake.set()
+        self._out += data
+        if self.session.floods.outbound():
+            self._close_flooded()
+
+    def _close_flooded(self) -> None:
+        """The peer reads too little of what it asked for."""
+        self.stats.outbound_flood += 1
+        self.details = "http2.outbound_frames_flood"
+        self.channel.close()
 
     async def write(self) -> None:
         """The writer task: send what waits, until cancelled or the socket breaks."""
@@ -254,8 +273,41 @@ class Driver:
                     del self._out[: channel.send(bytes(self._out[:HIGH_WATER]))]
                     if congested and not self.congested:
                         self.wake_senders()
+                self.session.floods.flushed()
             except (OSError, trio.ClosedResourceError):
                 return
+
+    async def keep_alive(self, settings: KeepAlive) -> None:
+        """PING the peer now and then; a connection without a sign of life after one is closed.
+
+        Runs until cancelled or the connection is closed.
+        """
+        # Connections of one age don't ping at one time: the golden ratio spreads their ids.
+        spread = settings.interval * settings.jitter / 100 * (self.channel.info.id * 0.618 % 1)
+        while not self.channel.closed:
+            with trio.move_on_after(settings.interval + spread):
+                await self._ping_wake.wait()
+            pongs, heard = self._pongs, self._heard
+            self.session.ping()
+            self.flush()
+            while pongs == self._pongs:
+                with trio.move_on_after(settings.timeout):
+                    await self._pong_wake.wait()
+                if heard == self._heard:
+                    self.stats.keepalive_timeout += 1
+                    self.details = "downstream_local_disconnect(http2_ping_timeout)"
+                    self.channel.close()
+                    return
+                heard = self._heard
+
+    def ping_now(self) -> None:
+        """Let keep_alive() ask at once."""
+        self._ping_wake.set()
+
+    def ponged(self) -> None:
+        """The peer has answered."""
+        self._pongs += 1
+        self._pong_wake.set()
 
     def wake_senders(self) -> None:
         """There may be room: for the connection, or in the socket."""
@@ -285,6 +337,7 @@ class Driver:
         """
         turns = 0
         while data := await self.receive():
+            self._heard += 1
             try:
                 self.feed(data)
             finally:

@@ -44,6 +44,14 @@ def split(fields: Fields, pseudo_names: Collection[bytes]) -> tuple[dict[bytes, 
     return pseudo, Headers(items)
 
 
+def join_cookies(headers: Headers) -> None:
+    """The pieces of `cookie` (RFC 9113 s8.2.3) as one field, at the end of the others as in Envoy."""
+    cookies = headers.joined(b"cookie", b"; ")
+    if cookies is not None:
+        headers.remove(b"cookie")
+        headers.add(b"cookie", cookies)
+
+
 def _check(name: bytes, value: bytes) -> None:
     if name in _CONNECTION or not _NAME.fullmatch(name) or _BAD_VALUE.search(value):
         raise RemoteProtocolError(INVALID)

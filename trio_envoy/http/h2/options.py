@@ -5,6 +5,7 @@ Sources: envoy.config.core.v3.Http2ProtocolOptions and HttpProtocolOptions; defa
 
 from __future__ import annotations
 
+from math import inf
 from typing import Final
 
 import attrs
@@ -13,6 +14,7 @@ from trio_envoy.config.protocol import (
     HeadersWithUnderscoresAction,
     Http2ProtocolOptions,
     HttpProtocolOptions,
+    KeepaliveSettings,
 )
 from trio_envoy.stats.declare import Counter, Gauge, StatsBlock
 
@@ -21,6 +23,12 @@ DEFAULT_STREAM_WINDOW: Final = 16 * 1024 * 1024  # bytes
 DEFAULT_CONNECTION_WINDOW: Final = 24 * 1024 * 1024  # bytes
 DEFAULT_TABLE_SIZE: Final = 4096  # bytes
 DEFAULT_MAX_FIELDS: Final = 100
+DEFAULT_OUTBOUND_FRAMES: Final = 10_000
+DEFAULT_OUTBOUND_CONTROL_FRAMES: Final = 1000
+DEFAULT_EMPTY_FRAMES: Final = 1  # in a row
+DEFAULT_PRIORITY_FRAMES: Final = 100  # for each stream
+DEFAULT_WINDOW_UPDATES: Final = 10  # for each DATA frame of ours
+DEFAULT_JITTER: Final = 15.0  # percent; KeepaliveSettings.interval_jitter
 DEFAULT_REQUEST_HEAD_KB: Final = 60
 DEFAULT_RESPONSE_HEAD_KB: Final = 80
 
@@ -57,6 +65,23 @@ class Http2Stats(StatsBlock):
 
 
 @attrs.frozen(kw_only=True)
+class KeepAlive:
+    """PINGs that find out whether the peer is still there.
+
+    Attributes:
+        interval: seconds between them; inf: only after idleness.
+        timeout: seconds without a sign of life after one, until the connection is closed.
+        jitter: percent of the interval that it may be longer.
+        idle_interval: seconds of rest after which the next stream is preceded by one; inf is off.
+    """
+
+    interval: float
+    timeout: float
+    jitter: float
+    idle_interval: float
+
+
+@attrs.frozen(kw_only=True)
 class Http2Options:
     """How to speak HTTP/2.
 
@@ -69,6 +94,9 @@ class Http2Options:
         table_size: bytes of the HPACK decoder's table.
         allow_connect: take extended CONNECT (RFC 8441).
         stream_error: a malformed message resets its stream instead of ending the connection.
+        max_outbound_frames, max_outbound_control_frames, max_empty_frames, max_priority_frames, max_window_updates: see
+            http.h2.floods.
+        keep_alive: PINGs; None sends none.
     """
 
     max_head_bytes: int = DEFAULT_REQUEST_HEAD_KB * 1024
@@ -80,6 +108,12 @@ class Http2Options:
     table_size: int = DEFAULT_TABLE_SIZE
     allow_connect: bool = False
     stream_error: bool = False
+    max_outbound_frames: int = DEFAULT_OUTBOUND_FRAMES
+    max_outbound_control_frames: int = DEFAULT_OUTBOUND_CONTROL_FRAMES
+    max_empty_frames: int = DEFAULT_EMPTY_FRAMES
+    max_priority_frames: int = DEFAULT_PRIORITY_FRAMES
+    max_window_updates: int = DEFAULT_WINDOW_UPDATES
+    keep_alive: KeepAlive | None = None
 
     @classmethod
     def of_downstream(
@@ -112,4 +146,25 @@ class Http2Options:
             table_size=DEFAULT_TABLE_SIZE if config.hpack_table_size is None else config.hpack_table_size,
             allow_connect=config.allow_connect,
             stream_error=stream_error,
+            max_outbound_frames=_or(config.max_outbound_frames, DEFAULT_OUTBOUND_FRAMES),
+            max_outbound_control_frames=_or(config.max_outbound_control_frames, DEFAULT_OUTBOUND_CONTROL_FRAMES),
+            max_empty_frames=_or(config.max_consecutive_inbound_frames_with_empty_payload, DEFAULT_EMPTY_FRAMES),
+            max_priority_frames=_or(config.max_inbound_priority_frames_per_stream, DEFAULT_PRIORITY_FRAMES),
+            max_window_updates=_or(config.max_inbound_window_update_frames_per_data_frame_sent, DEFAULT_WINDOW_UPDATES),
+            keep_alive=_keep_alive(config.connection_keepalive),
         )
+
+
+def _or(value: int | None, default: int) -> int:
+    return default if value is None else value
+
+
+def _keep_alive(config: KeepaliveSettings | None) -> KeepAlive | None:
+    if config is None or (config.interval is None and config.connection_idle_interval is None):
+        return None
+    return KeepAlive(
+        interval=config.interval or inf,
+        timeout=config.timeout,
+        jitter=DEFAULT_JITTER if config.interval_jitter is None else config.interval_jitter.value,
+        idle_interval=config.connection_idle_interval or inf,
+    )

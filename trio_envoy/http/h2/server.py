@@ -28,6 +28,12 @@ from trio_envoy.util.deadlines import Cause, Guard
 _ALLOW: Final = HeadersWithUnderscoresAction.ALLOW
 _DROP: Final = HeadersWithUnderscoresAction.DROP_HEADER
 _CONTINUE: Final = Headers()
+_DETAILS: Final = {
+    "inbound_empty_frames_flood": "http2.inbound_empty_frames_flood",
+    "inbound_priority_frames_flood": "http2.inbound_priority_frames_flood",
+    "inbound_window_update_frames_flood": "http2.inbound_window_update_frames_flood",
+    "outbound_control_flood": "codec_error:Too_many_control_frames_in_the_outbound_queue.",
+}
 _NO_BODY: Final = frozenset({204, 304})
 
 
@@ -81,11 +87,14 @@ class Http2ServerConnection(Driver):
         try:
             async with trio.open_nursery() as writing:
                 writing.start_soon(self.write)
+                if options.http2.keep_alive is not None:
+                    writing.start_soon(self.keep_alive, options.http2.keep_alive)
                 async with trio.open_nursery() as tasks:
                     self._tasks = tasks
                     await self._read_until_over()
                     for stream in tuple(self.streams.values()):
-                        stream.guard.fire(Cause.PEER_GONE)
+                        stream.end_details = stream.end_details or self.details
+                        stream.cut(Cause.PEER_GONE)
                 self.flush()
                 writing.cancel_scope.cancel()
         finally:
@@ -106,14 +115,16 @@ class Http2ServerConnection(Driver):
                         self.feed(data)
                         self.flush()
                     await self.read_loop()
-                except h2.SessionError:
-                    if not self._refused:
-                        stats.downstream_cx_protocol_error += 1
+                except h2.SessionError as error:
+                    self._broken(error)
                     stats.downstream_cx_destroy_local += 1
                     self._count_active(local=True)
                 else:
-                    stats.downstream_cx_destroy_remote += 1
-                    self._count_active(local=False)
+                    if self.details:
+                        stats.downstream_cx_destroy_local += 1
+                    else:
+                        stats.downstream_cx_destroy_remote += 1
+                    self._count_active(local=bool(self.details))
                 return
             cause = guard.fired
             if cause is Cause.CONNECTION_IDLE:
@@ -127,6 +138,18 @@ class Http2ServerConnection(Driver):
                 if not self.streams:
                     stats.downstream_cx_destroy_local += 1
                     return
+
+    def _broken(self, error: h2.SessionError) -> None:
+        """The client broke the protocol: count it, and let the streams know."""
+        if error.flood:
+            setattr(self.stats, error.flood, getattr(self.stats, error.flood) + 1)
+        elif not self._refused:
+            self.context.stats.downstream_cx_protocol_error += 1
+        self.flush()
+        for stream in self.streams.values():
+            stream.info.flags |= DPE
+            stream.end_details = _DETAILS.get(error.flood) or f"codec_error:{str(error).replace(' ', '_')}"
+            stream.cut(Cause.PEER_RESET)
 
     def _count_active(self, *, local: bool) -> None:
         if self.streams:
@@ -177,6 +200,9 @@ class Http2ServerConnection(Driver):
         if isinstance(event, h2.Window) and not event.stream_id:
             self.wake_senders()
             return
+        if isinstance(event, h2.Pong):
+            self.ponged()
+            return
         if isinstance(event, h2.GoAway):
             return  # the client opens no more streams; those that are here go on
         stream = self.streams.get(event.stream_id)
@@ -198,7 +224,7 @@ class Http2ServerConnection(Driver):
         elif isinstance(event, h2.Reset):
             self.stats.rx_reset += 1
             stream.gone = True
-            stream.guard.fire(Cause.PEER_RESET)
+            stream.cut(Cause.PEER_RESET)
         else:
             stream.sender.wake.set()
 
@@ -242,7 +268,7 @@ class Http2ServerConnection(Driver):
             stream.incoming.drop()
         self.session.reset(stream.sender.stream_id, h2.PROTOCOL_ERROR)
         self.stats.tx_reset += 1
-        stream.guard.fire(Cause.PEER_RESET)
+        stream.cut(Cause.PEER_RESET)
 
     def _end_with_trailers(self, stream: Http2ServerStream, event: h2.Trailers) -> None:
         try:
@@ -283,6 +309,7 @@ class Http2ServerConnection(Driver):
         messages.check_request(pseudo, headers, ended=head.ended)
         if options.underscores is not _ALLOW:
             self._drop_underscores(headers)
+        messages.join_cookies(headers)
         host = headers.get(b"host")
         headers.remove(b"host")
         authority = pseudo.get(b":authority") or host
@@ -308,8 +335,8 @@ class Http2ServerConnection(Driver):
         guard = stream.guard
         try:
             with guard.open():
-                if stream.gone:  # in the same bytes as its head
-                    guard.fire(Cause.PEER_RESET)
+                if stream.ended_by is not None:  # in the same bytes as its head
+                    guard.fire(stream.ended_by)
                 await stream.greet()
                 await self.handler.handle(stream)
             if guard.fired is not None and not stream.finished:
@@ -333,6 +360,8 @@ class Http2ServerStream:
         incoming: the request's body as it comes, or None.
         sender: what is sent.
         gone: the peer has reset it.
+        ended_by: why it can't go on, or None.
+        end_details: see ServerStream; of a rule that the client broke, or of our own close.
         finished: the response was sent to its end, or the stream was reset.
     """
 
@@ -346,6 +375,8 @@ class Http2ServerStream:
         self.responded = False
         self.finished = False
         self.gone = False
+        self.ended_by: Cause | None = None
+        self.end_details = ""
         self._head = request.method == b"HEAD"
         length = request.headers.first.get(b"content-length")
         self._length = inf if length is None else int(length)
@@ -353,6 +384,12 @@ class Http2ServerStream:
     @property
     def request_complete(self) -> bool:
         return self.incoming is None or self.incoming.ended
+
+    def cut(self, cause: Cause) -> None:
+        """The stream can't go on; its task may not have begun to run."""
+        if self.ended_by is None:
+            self.ended_by = cause
+        self.guard.fire(cause)
 
     def fits(self, *, ended: bool) -> bool:
         """Whether the body so far is as content-length says."""

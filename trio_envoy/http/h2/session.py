@@ -7,7 +7,7 @@ Source: RFC 9113.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import attrs
@@ -19,6 +19,7 @@ import h2.exceptions
 import h2.settings
 from hyperframe.frame import GoAwayFrame
 
+from trio_envoy.http.h2.floods import Floods
 from trio_envoy.http.h2.options import Http2Options
 
 NO_ERROR: Final = 0
@@ -31,7 +32,6 @@ MAX_STREAM_ID: Final = 2**31 - 1
 _FRAME_HEAD: Final = 9  # bytes
 _GOAWAY: Final = 7  # frame type
 _HEADS: Final = frozenset({1, 9})  # HEADERS, CONTINUATION
-_END_STREAM: Final = 1  # flag
 _GOAWAY_BYTES: Final = 8
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _DEFAULT_WINDOW: Final = 65535  # RFC 9113 s6.9.2
@@ -41,7 +41,15 @@ Fields = Sequence[tuple[bytes, bytes]]
 
 
 class SessionError(Exception):
-    """The peer broke the protocol; the bytes to send (a GOAWAY) are ready, then the connection is over."""
+    """The peer broke the protocol; the bytes to send (a GOAWAY) are ready, then the connection is over.
+
+    Attributes:
+        flood: the counter of http2 stats if it was a flood, else "".
+    """
+
+    def __init__(self, text: str, flood: str = "") -> None:
+        super().__init__(text)
+        self.flood = flood
 
 
 @attrs.frozen
@@ -107,17 +115,26 @@ class Window:
     stream_id: int
 
 
-Event = Head | Data | Trailers | Reset | GoAway | Window
+@attrs.frozen
+class Pong:
+    """The peer has answered a PING."""
+
+
+Event = Head | Data | Trailers | Reset | GoAway | Window | Pong
 
 
 class Session:
-    """One connection's HTTP/2 state."""
+    """One connection's HTTP/2 state.
+
+    Attributes:
+        floods: what the peer makes us do for nothing.
+    """
 
     def __init__(self, options: Http2Options, *, client: bool) -> None:
         self._connection = h2.connection.H2Connection(
             h2.config.H2Configuration(client_side=client, header_encoding=None, validate_inbound_headers=False)
         )
-        self._options = options
+        self.floods = Floods(options)
         self._extra = bytearray()  # frames that the library does not make
         self._pending = b""  # a frame that is not whole yet
         self._preface_left = 0 if client else len(PREFACE)
@@ -147,29 +164,33 @@ class Session:
         """How many streams the peer lets us have at once."""
         return int(self._connection.remote_settings.max_concurrent_streams)
 
-    def receive(self, data: bytes) -> list[Event]:
-        """Take bytes from the peer.
+    def receive(self, data: bytes) -> Iterator[Event]:
+        """Take bytes from the peer; iterate to the end.
 
         Raises:
-            SessionError: the connection is broken; take_output() has the GOAWAY.
+            SessionError: the connection is broken, behind the events that came before; take_output() has the GOAWAY.
         """
-        found: list[Event] = []
         for piece in self._pieces(data):
             if isinstance(piece, GoAway):
-                found.append(piece)
+                yield piece
                 continue
+            if isinstance(piece, SessionError):
+                raise piece
             try:
                 events = self._connection.receive_data(piece)
             except (h2.exceptions.ProtocolError, ValueError, KeyError) as error:
                 raise SessionError(str(error) or type(error).__name__) from error
-            found += [ours for event in events if (ours := self._translate(event)) is not None]
-        return found
+            for event in events:
+                ours = self._translate(event)
+                if ours is not None:
+                    yield ours
 
-    def _pieces(self, data: bytes) -> list[bytes | GoAway]:
-        """The frames that are here whole, for the library in as few pieces as may be.
+    def _pieces(self, data: bytes) -> list[bytes | GoAway | SessionError]:
+        """The frames that are here whole, for the library in as few pieces as may be, and what is wrong with the next.
 
         GOAWAYs are taken out: the library takes one for the end of everything, but streams that are here go on (RFC
-        9113 s6.8). A piece ends behind a head that a body follows: see _forget_length.
+        9113 s6.8). A piece ends behind each head: see _forget_length; and a frame that the library refuses then takes
+        no head with it.
         """
         pending = self._pending + data if self._pending else data
         position = min(self._preface_left, len(pending))
@@ -178,28 +199,35 @@ class Session:
                 raise SessionError("this is not the preface of HTTP/2")
             self._preface_left -= position
         size = len(pending)
-        pieces: list[bytes | GoAway] = []
+        pieces: list[bytes | GoAway | SessionError | None] = []
+        wrong: SessionError | None = None
+        inbound = self.floods.inbound
         begun = 0
         while position + _FRAME_HEAD <= size:
             end = position + _FRAME_HEAD + int.from_bytes(pending[position : position + 3], "big")
             if end - position > _FRAME_HEAD + self._connection.max_inbound_frame_size:
                 self.go_away(0, FRAME_SIZE_ERROR)
-                raise SessionError("a frame is longer than was agreed")
+                wrong = SessionError("a frame is longer than was agreed")
+                break
             if end > size:
                 break
             kind, flags = pending[position + 3], pending[position + 4]
+            flood = inbound(kind, flags, end - position - _FRAME_HEAD)
+            if flood:
+                wrong = SessionError(flood, flood)
+                break
             if kind == _GOAWAY and end - position >= _FRAME_HEAD + _GOAWAY_BYTES:
                 pieces.append(pending[begun:position])
                 payload = pending[position + _FRAME_HEAD : end]
                 last = int.from_bytes(payload[:4], "big") & MAX_STREAM_ID
                 pieces.append(GoAway(last, int.from_bytes(payload[4:8], "big")))
                 begun = end
-            elif kind in _HEADS and not flags & _END_STREAM:
+            elif kind in _HEADS:
                 pieces.append(pending[begun:end])
                 begun = end
             position = end
         self._pending = pending[position:]
-        pieces.append(pending[begun:position])
+        pieces += (pending[begun:position], wrong)
         return [piece for piece in pieces if piece]
 
     def _translate(self, event: h2.events.Event) -> Event | None:
@@ -216,6 +244,8 @@ class Session:
                 return Trailers(event.stream_id, event.headers)
             case h2.events.StreamReset():
                 return Reset(event.stream_id, int(event.error_code or 0))
+            case h2.events.PingAckReceived():
+                return Pong()
             case h2.events.WindowUpdated():
                 return Window(event.stream_id)
             case h2.events.RemoteSettingsChanged():
@@ -246,6 +276,7 @@ class Session:
         Raises:
             SessionError: the stream or the connection is gone.
         """
+        self.floods.queued += 1
         try:
             self._connection.send_headers(stream_id, fields, end_stream=ended)
         except h2.exceptions.ProtocolError as error:
@@ -257,6 +288,8 @@ class Session:
         Raises:
             SessionError: the stream or the connection is gone.
         """
+        self.floods.queued += 1
+        self.floods.data_sent += 1
         try:
             self._connection.send_data(stream_id, data, end_stream=ended)
         except h2.exceptions.ProtocolError as error:
@@ -286,6 +319,10 @@ class Session:
         except h2.exceptions.ProtocolError:
             return False
         return True
+
+    def ping(self) -> None:
+        """Ask the peer whether it is still there."""
+        self._connection.ping(b"keep-ali")
 
     def go_away(self, last_stream_id: int, code: int = NO_ERROR) -> None:
         """Say that no streams above this one are taken; those that are there go on."""
