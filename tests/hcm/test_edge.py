@@ -1,5 +1,6 @@
 """The edge rules; expectations are transcripts of Envoy 1.40."""
 
+import hashlib
 from random import Random
 from types import SimpleNamespace
 
@@ -8,7 +9,6 @@ import pytest
 from trio_envoy.config.address import CidrRange
 from trio_envoy.config.hcm import ForwardClientCertDetails as Forward
 from trio_envoy.config.hcm import HttpConnectionManager, InternalAddressConfig
-from trio_envoy.errors import ConfigError
 from trio_envoy.hcm.edge import Edge, InternalAddresses
 from trio_envoy.http.headers import Headers
 from trio_envoy.http.message import Request
@@ -245,10 +245,12 @@ def test_what_is_said_of_a_client_certificate_stays(details, tls, certificate, s
     assert (request.headers.get(b"x-forwarded-client-cert") == b"By=x") is stays
 
 
-@pytest.mark.parametrize("details", [Forward.APPEND_FORWARD, Forward.SANITIZE_SET])
-def test_to_say_oneself_what_a_client_certificate_holds_is_refused(details):
-    with pytest.raises(ConfigError, match="known to Envoy, not supported here"):
-        an_edge({"forward_client_cert_details": details})
+def test_what_we_say_of_a_client_certificate_comes_last():
+    request, _ = apply(
+        {"forward_client_cert_details": Forward.SANITIZE_SET}, [("a", "b")], tls=True, certificate=b"der"
+    )
+
+    assert seen(request)[-1] == ("x-forwarded-client-cert", f"Hash={hashlib.sha256(b'der').hexdigest()}")
 
 
 @pytest.mark.parametrize(("value", "stays"), [("http://a.com/x", True), ("not a url", False)])

@@ -52,6 +52,27 @@ class ForwardClientCertDetails(enum.StrEnum):
     ALWAYS_FORWARD_ONLY = "ALWAYS_FORWARD_ONLY"
 
 
+@attrs.frozen(kw_only=True)
+class SetCurrentClientCertDetails:
+    """What is told of a client certificate, beside its hash and the URIs of our own.
+
+    Attributes:
+        subject: its subject; None is False.
+        cert: all of it, as URL-encoded PEM.
+        dns: its DNS names.
+        uri: its URIs.
+    """
+
+    __proto__: ClassVar[str] = (
+        "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.SetCurrentClientCertDetails"
+    )
+
+    subject: bool | None = None
+    cert: bool = False
+    dns: bool = False
+    uri: bool = False
+
+
 class PathWithEscapedSlashesAction(enum.StrEnum):
     """What becomes of a path with %2F, %2f, %5C or %5c.
 
@@ -134,7 +155,8 @@ class HttpConnectionManager:
         generate_request_id: None is True.
         preserve_external_request_id: keep the `x-request-id` of external clients.
         always_set_request_id_in_response: send it back.
-        forward_client_cert_details: only SANITIZE is supported.
+        forward_client_cert_details: what becomes of `x-forwarded-client-cert`.
+        set_current_client_cert_details: what is told there with APPEND_FORWARD and SANITIZE_SET.
         proxy_100_continue: pass `expect: 100-continue` on instead of answering it.
         normalize_path: RFC 3986 dot segments; None is the runtime's
             http_connection_manager.normalize_path, off.
@@ -177,6 +199,7 @@ class HttpConnectionManager:
     preserve_external_request_id: bool = False
     always_set_request_id_in_response: bool = False
     forward_client_cert_details: ForwardClientCertDetails = ForwardClientCertDetails.SANITIZE
+    set_current_client_cert_details: SetCurrentClientCertDetails | None = None
     proxy_100_continue: bool = False
     normalize_path: bool | None = None
     merge_slashes: bool = False

@@ -97,20 +97,30 @@ def _names(der: bytes) -> SubjectAlternativeName | None:
         return None
 
 
-def dns_names(der: bytes) -> str:
-    """DNS names, joined by a comma."""
+def dns_list(der: bytes) -> list[str]:
+    """DNS names."""
     from cryptography.x509 import DNSName
 
     names = _names(der)
-    return "" if names is None else ",".join(names.get_values_for_type(DNSName))
+    return [] if names is None else names.get_values_for_type(DNSName)
+
+
+def dns_names(der: bytes) -> str:
+    """DNS names, joined by a comma."""
+    return ",".join(dns_list(der))
+
+
+def uri_list(der: bytes) -> list[str]:
+    """URIs."""
+    from cryptography.x509 import UniformResourceIdentifier
+
+    names = _names(der)
+    return [] if names is None else names.get_values_for_type(UniformResourceIdentifier)
 
 
 def uri_names(der: bytes) -> str:
     """URIs, joined by a comma."""
-    from cryptography.x509 import UniformResourceIdentifier
-
-    names = _names(der)
-    return "" if names is None else ",".join(names.get_values_for_type(UniformResourceIdentifier))
+    return ",".join(uri_list(der))
 
 
 def email_names(der: bytes) -> str:

@@ -12,8 +12,8 @@ from typing import Final
 
 import attrs
 
-from trio_envoy.config.hcm import ForwardClientCertDetails, HttpConnectionManager, InternalAddressConfig
-from trio_envoy.errors import ConfigError
+from trio_envoy.config.hcm import HttpConnectionManager, InternalAddressConfig
+from trio_envoy.hcm.client_certificate import XFCC, CertificateRules
 from trio_envoy.hcm.referer import is_valid_referer
 from trio_envoy.hcm.request_id import request_ids
 from trio_envoy.http.headers import Headers
@@ -25,7 +25,6 @@ from trio_envoy.net.stream_info import ConnectionInfo, StreamInfo
 XFF: Final = b"x-forwarded-for"
 XFP: Final = b"x-forwarded-proto"
 REQUEST_ID: Final = b"x-request-id"
-_XFCC: Final = b"x-forwarded-client-cert"
 _REFERER: Final = b"referer"
 _INTERNAL: Final = b"x-envoy-internal"
 
@@ -57,8 +56,7 @@ _EDGE_CONTROL: Final = _CONTROL | {
     b"x-envoy-original-path",
     b"x-envoy-original-host",
 }
-_UNSUPPORTED: Final = frozenset({ForwardClientCertDetails.APPEND_FORWARD, ForwardClientCertDetails.SANITIZE_SET})
-_LOOKED_AT: Final = frozenset({_XFCC, _REFERER})  # taken away from any request when they are not as they should be
+_LOOKED_AT: Final = frozenset({XFCC, _REFERER})  # taken away from any request when they are not as they should be
 
 
 @attrs.frozen
@@ -72,6 +70,7 @@ class PeerFacts:
         port: local port, for x-forwarded-port; b"" on a pipe.
         internal: the peer's address is in internal_address_config.
         authenticated: it presented a client certificate.
+        certificate: what is told of that in x-forwarded-client-cert; b"": nothing.
     """
 
     address: Address
@@ -80,6 +79,7 @@ class PeerFacts:
     port: bytes
     internal: bool
     authenticated: bool
+    certificate: bytes
 
 
 class Edge:
@@ -94,9 +94,6 @@ class Edge:
             config: of the HCM.
             services: of the process.
             internal_only_headers: of the route table: taken from external requests too.
-
-        Raises:
-            ConfigError: a forward_client_cert_details that is not supported.
         """
         self._own_ip = services.local_address.encode()
         self._use_remote = bool(config.use_remote_address)
@@ -111,13 +108,7 @@ class Edge:
         self._add_agent = bool(config.add_user_agent)
         self._user_agent = services.options.service_cluster.encode()
         self._node = services.options.service_node.encode()
-        self._certificate = config.forward_client_cert_details
-        if self._certificate in _UNSUPPORTED:
-            raise ConfigError(
-                f"known to Envoy, not supported here: {self._certificate}",
-                at=config,
-                field="forward_client_cert_details",
-            )
+        self._certificates = CertificateRules(config)
         external = _CONTROL.union(internal_only_headers)
         self._strip_inside = _LOOKED_AT | {_INTERNAL}
         self._strip_outside = external | _LOOKED_AT
@@ -127,14 +118,15 @@ class Edge:
         """What stays the same for all requests of this connection."""
         peer = connection.remote
         loopback = isinstance(peer, IpAddress) and ipaddress.ip_address(peer.host).is_loopback
-        local = connection.local
+        local, tls = connection.local, connection.tls
         return PeerFacts(
             address=peer,
             xff=self._own_ip if loopback else _ip_text(peer).encode(),
-            scheme=b"https" if connection.tls is not None else b"http",
+            scheme=b"https" if tls is not None else b"http",
             port=b"%d" % local.port if isinstance(local, IpAddress) else b"",
             internal=self._internal.contains(peer),
-            authenticated=connection.tls is not None and connection.tls.peer_certificate is not None,
+            authenticated=tls is not None and tls.peer_certificate is not None,
+            certificate=self._certificates.told(tls) if tls is not None else b"",
         )
 
     def apply(self, request: Request, info: StreamInfo, peer: PeerFacts) -> None:
@@ -175,6 +167,8 @@ class Edge:
             info.request_id = present
         else:
             info.request_id = headers.first.get(REQUEST_ID)
+        if peer.certificate:
+            self._certificates.tell(headers, peer.certificate)
 
     def _from_peer(self, headers: Headers, peer: PeerFacts) -> tuple[Address, bool]:
         """use_remote_address: the peer is the client, unless trusted hops put the client into XFF."""
@@ -209,15 +203,9 @@ class Edge:
             if name == _REFERER:
                 keep = is_valid_referer(headers.first[name])
             else:
-                keep = name == _XFCC and self._keeps_certificate(peer)
+                keep = name == XFCC and self._certificates.keeps(authenticated=peer.authenticated)
             if not keep:
                 headers.remove(name)
-
-    def _keeps_certificate(self, peer: PeerFacts) -> bool:
-        """Whether what the client says of a client certificate is passed on."""
-        return self._certificate is ForwardClientCertDetails.ALWAYS_FORWARD_ONLY or (
-            self._certificate is ForwardClientCertDetails.FORWARD_ONLY and peer.authenticated
-        )
 
     def _add_user_agent(self, headers: Headers) -> None:
         headers.set(b"x-envoy-downstream-service-cluster", self._user_agent)

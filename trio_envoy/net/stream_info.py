@@ -87,7 +87,7 @@ def _render(flags: int, column: int) -> str:
 class TlsInfo:
     """What a finished handshake told; strings as Envoy prints them."""
 
-    __slots__ = ("alpn", "cipher", "peer_certificate", "session_id", "sni", "version")
+    __slots__ = ("alpn", "cipher", "local_uris", "peer_certificate", "session_id", "sni", "version")
 
     def __init__(
         self,
@@ -98,6 +98,7 @@ class TlsInfo:
         alpn: str = "",
         session_id: str = "",
         peer_certificate: bytes | None = None,
+        local_uris: tuple[str, ...] = (),
     ) -> None:
         self.version = version
         self.cipher = cipher
@@ -105,6 +106,7 @@ class TlsInfo:
         self.alpn = alpn
         self.session_id = session_id
         self.peer_certificate = peer_certificate  # DER
+        self.local_uris = local_uris  # alternative names of our certificate
 
 
 class ConnectionInfo:

@@ -66,6 +66,8 @@ class DownstreamTls:
         self._check_names = _names_check(common, context.services.runtime)
         self._ssl = make_context(compiled.spec)
         self._ssl.sni_callback = note_server_name
+        own = compiled.facts.chain if compiled.facts is not None else None
+        self._own_uris = () if own is None else tuple(text for kind, text in own.names if kind == "uri")
 
     async def accept(self, channel: Channel) -> Channel:
         """Shake hands with a client.
@@ -81,6 +83,8 @@ class DownstreamTls:
             await tls.shake_hands(self._check_names)
         except OSError as error:
             raise CloseConnection(info.transport_failure or str(error)) from error
+        assert info.tls is not None, "hands are shaken"
+        info.tls.local_uris = self._own_uris
         return tls
 
 

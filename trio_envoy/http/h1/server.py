@@ -90,8 +90,7 @@ class Http1ServerConnection:
         self._options = options = context.options
         self._guard = guard
         self._head_view = context.view[:HEAD_READ_BYTES]
-        scheme = b"http" if channel.info.tls is None else b"https"
-        self._parser = RequestParser(options.http1, context.http1_stats, scheme)
+        self._parser = RequestParser(options.http1, context.http1_stats, b"")  # the scheme is the handler's to settle
         self._idle_timeout = options.idle_timeout
         self._ends_at = inf
         self._stream: Http1ServerStream | None = None
