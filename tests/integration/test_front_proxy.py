@@ -67,8 +67,8 @@ async def get(mesh, path, port=0):
 
 async def waiting_for_service_1(mesh, requests):
     """Whether so many requests wait, at the front proxy and at the sidecar."""
-    front = (await get(mesh, "/stats?filter=service1.upstream_rq_active", mesh.admin)).content
-    sidecar = (await get(mesh, "/stats?filter=local_service.upstream_rq_active", mesh.admins["service1"])).content
+    front = (await get(mesh, "/stats?filter=service1.upstream_rq_active$", mesh.admin)).content
+    sidecar = (await get(mesh, "/stats?filter=local_service.upstream_rq_active$", mesh.admins["service1"])).content
     return all(stat.endswith(b": %d\n" % requests) for stat in (front, sidecar))
 
 
