@@ -127,13 +127,8 @@ class Managed:
         self.services = services or a_services()
         self.entries = []
         log = AccessLog(name="l", typed_config=Noting(entries=self.entries))
-        config = Config(
-            stat_prefix="ingress",
-            route_config=routes or table(),
-            http_filters=filters(*passing, Answering(answer=answer)),
-            access_log=(log,),
-            **config,
-        )
+        config.setdefault("http_filters", filters(*passing, Answering(answer=answer)))
+        config = Config(stat_prefix="ingress", route_config=routes or table(), access_log=(log,), **config)
         self.manager = HttpConnectionManager(config, a_filter_context(self.services, **dict(context)))
         self.stats = self.manager.stats
 

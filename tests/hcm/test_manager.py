@@ -53,7 +53,6 @@ async def test_routes_must_lead_to_clusters_that_exist():
 @pytest.mark.parametrize(
     ("http_filters", "text", "at"),
     [
-        ((), "http_filters: a terminal filter (the router) is required", None),
         (filters(Passing()), "non-terminal filter named f0 is the last filter in a http filter chain", 0),
         (
             filters(Answering(), Answering()),
@@ -77,8 +76,31 @@ async def test_a_chain_ends_in_its_one_terminal_filter(http_filters, text, at):
     error = refused(http_filters=http_filters)
 
     assert error.text == text
-    if at is not None:
-        assert error.at is http_filters[at]
+    assert error.at is http_filters[at]
+
+
+async def test_without_filters_nobody_answers_until_a_deadline_does(autojump_clock):
+    managed = Managed(http_filters=(), stream_idle_timeout=5.0)
+    async with managed.serving() as far:
+        answer = await ask(far, b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\nabc")
+
+    assert answer.startswith(b"HTTP/1.1 504 Gateway Timeout\r\n")
+    assert managed.entries[0].info.bytes_received == 3
+
+
+async def test_the_cluster_of_the_route_is_known_before_any_filter():
+    route = Route(match=RouteMatch(prefix="/"), route=RouteAction(cluster="up"))
+    managed = Managed(routes=table(route, validate_clusters=False))
+    async with managed.serving() as far:
+        await ask(far, b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+
+    assert managed.entries[0].info.upstream_cluster == "up"
+
+
+async def test_there_is_one_way_to_strip_ports():
+    error = refused(strip_matching_host_port=True, strip_any_host_port=True)
+
+    assert error.text == "Only one of `strip_matching_host_port` or `strip_any_host_port` can be set."
 
 
 async def test_filters_know_the_stat_prefix():

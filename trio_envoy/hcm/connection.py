@@ -173,6 +173,8 @@ class HcmConnection:
         if route is not None:
             info.route_name = route.name
             info.virtual_host = route.virtual_host.name
+            if isinstance(route.action, ForwardAction):
+                info.upstream_cluster = route.action.cluster
         if request.protocol:
             return self._refuse_upgrade(stream)
         if request.method == b"CONNECT":
@@ -180,11 +182,8 @@ class HcmConnection:
         return None
 
     def _refuse_upgrade(self, stream: HttpStream) -> LocalReply:
-        manager, route = self._manager, stream.route
-        manager.stats.downstream_rq_ws_on_non_ws_route += 1
+        self._manager.stats.downstream_rq_ws_on_non_ws_route += 1
         self._close_http1(stream)
-        if route is not None and isinstance(route.action, ForwardAction):
-            stream.info.upstream_cluster = route.action.cluster
         return _UPGRADE_REFUSED
 
     def _close_http1(self, stream: HttpStream) -> None:

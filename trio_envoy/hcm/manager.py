@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import attrs
+import trio
 
 from trio_envoy import registry
 from trio_envoy.accesslog.log import AccessLog
@@ -54,6 +55,12 @@ class HttpConnectionManager:
         Raises:
             ConfigError: a filter that isn't there, a chain that does not end in a terminal filter, a bad route ...
         """
+        if config.strip_matching_host_port and config.strip_any_host_port:
+            raise ConfigError(
+                "Only one of `strip_matching_host_port` or `strip_any_host_port` can be set.",
+                at=config,
+                field="strip_matching_host_port",
+            )
         self.config = config
         self.context = context
         self.services = context.services
@@ -95,7 +102,7 @@ class HttpConnectionManager:
 
     def _chain(self) -> HttpFilterChain:
         slots: list[Slot] = []
-        terminal: TerminalFilter | None = None
+        terminal: TerminalFilter = _Nobody()
         context = attrs.evolve(self.context, stat_prefix=self.config.stat_prefix)
         filters = self.config.http_filters
         seen: set[str] = set()
@@ -118,8 +125,6 @@ class HttpConnectionManager:
                 )
             else:
                 slots.append(Slot(entry.name, made, entry.disabled))
-        if terminal is None:
-            raise ConfigError("http_filters: a terminal filter (the router) is required", at=self.config)
         return HttpFilterChain(slots, terminal.answer, self.local_response)
 
     def _make(self, config: object | None, entry: Any, context: FilterContext) -> HttpFilter | TerminalFilter:
@@ -143,6 +148,16 @@ class HttpConnectionManager:
     async def serve(self, connection: Connection) -> None:
         """Serve the connection to its end; see TerminalFilter."""
         await HcmConnection(self, connection).serve()
+
+
+class _Nobody(TerminalFilter):
+    """A chain without filters, which Envoy takes, too: nobody answers, and a deadline ends the request."""
+
+    async def answer(self, stream: HttpStream) -> Response | LocalReply:
+        body = stream.request.body
+        while body is not None and await body.read():
+            pass
+        await trio.sleep_forever()
 
 
 def _seconds(value: float | None, default: float | None) -> float | None:

@@ -16,6 +16,7 @@ STATS = "http.ingress."
 async def answered(action, config=Router(), clusters=(), services=None, path=b"/a"):  # noqa: B008 - frozen
     services = services or a_services()
     stream = a_stream(path=path, route=None if action is None else a_route(action))
+    stream.info.upstream_cluster = "said by the route"
     reply = await make(config, a_filter_context(services, clusters)).answer(stream)
     return reply, stream, counted(services, STATS)
 
@@ -101,15 +102,6 @@ async def test_maintenance(suppress, headers):
     )
     assert routed.counts["upstream_rq_maintenance_mode"] == routed.counts["upstream_rq_503"] == 1
     assert routed.cluster.sent == []
-
-
-async def test_the_cluster_is_known_to_the_log():
-    routed = Routed(answer())
-
-    await routed.run()
-
-    assert routed.info.upstream_cluster == "c"
-    assert counted(routed.services, STATS) == {"rq_total": 1}
 
 
 async def test_timeouts_of_a_route_are_computed_once():

@@ -70,8 +70,8 @@ class RouterFilter(TerminalFilter):
         cluster = self._clusters.get(action.cluster)
         if cluster is None:
             self.stats.no_cluster += 1
+            stream.info.upstream_cluster = ""
             return replies.no_cluster(action.not_found_status)
-        stream.info.upstream_cluster = cluster.name
         if cluster.in_maintenance():
             cluster.stats.upstream_rq_maintenance_mode += 1
             cluster.charge_response(None, 503, internal=stream.info.internal)
