@@ -1,11 +1,14 @@
 """Upstream HTTP/2 connections against our own server, in memory."""
 
+from math import inf
+
 import pytest
 import trio
+import trio.testing
 
-from trio_envoy.errors import UpstreamFailure
+from trio_envoy.errors import RemoteProtocolError, UpstreamFailure
 from trio_envoy.http.body import BytesBody, read_all
-from trio_envoy.http.h2.options import Http2Options
+from trio_envoy.http.h2.options import Http2Options, KeepAlive
 from trio_envoy.http.headers import Headers
 from trio_envoy.http.message import Response
 from trio_envoy.http.options import CodecOptions
@@ -268,3 +271,83 @@ async def test_garbage_is_a_protocol_error(http2, autojump_clock):
 
         assert failures == [("protocol error", UPE)]
         assert world.client.protocol_error
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_a_broken_request_body_breaks_the_exchange(http2, autojump_clock, begun):
+    go_on = trio.Event()
+
+    class Broken:
+        trailers = None
+
+        def read_nowait(self):
+            return None
+
+        async def read(self):
+            await go_on.wait()
+            raise RemoteProtocolError("http1.codec_error")
+
+    async def answer(stream):
+        if begun:
+            body = SlowBody(*[b"x"] * 100)
+            await stream.respond(Response(200, Headers(), body))
+        else:
+            await trio.sleep_forever()
+
+    async with http2.connected(answer) as world:
+        stream = world.client.open()
+        if begun:
+            response = await stream.exchange(http2.a_request(b"POST", body=Broken()), world.tasks, None)
+            go_on.set()
+            with pytest.raises(RemoteProtocolError, match=r"http1\.codec_error"):
+                await read_all(response.body, 1 << 20)
+        else:
+            go_on.set()
+            with pytest.raises(RemoteProtocolError, match=r"http1\.codec_error"):
+                await stream.exchange(http2.a_request(b"POST", body=Broken()), world.tasks, None)
+        stream.release()
+        assert world.client.active == 0
+
+
+def pinging(**fields):
+    settings = {"interval": inf, "timeout": 2.0, "jitter": 0.0, "idle_interval": inf} | fields
+    return Http2Options(keep_alive=KeepAlive(**settings))
+
+
+async def test_a_ping_before_the_first_stream_after_a_rest(http2, autojump_clock):
+    pings = []
+    async with http2.connected(client_options=pinging(idle_interval=10.0)) as world:
+        world.client.ponged = lambda ponged=world.client.ponged: (pings.append(trio.current_time()), ponged())
+        await exchange(world, http2.a_request())
+        await trio.sleep(5)
+        await exchange(world, http2.a_request())
+        assert pings == []
+        await trio.sleep(11)
+        await exchange(world, http2.a_request())
+        await trio.sleep(1)
+        assert len(pings) == 1
+
+
+async def test_an_upstream_that_answers_no_ping_fails_its_streams(http2, autojump_clock):
+    async def forever(stream):
+        await trio.sleep_forever()
+
+    async with http2.connected(forever, client_options=pinging(interval=10.0)) as world:
+        await trio.sleep(25)  # it answers
+        assert not world.client.closed
+        world.server.flush = lambda: None
+        with pytest.raises(UpstreamFailure) as caught:
+            await exchange(world, http2.a_request())
+        assert caught.value.flag == UC
+        assert world.client.stats.keepalive_timeout == 1
+        assert world.client.closed
+
+
+async def test_a_flood_from_the_upstream_is_counted(http2, autojump_clock):
+    async with http2.connected(client_options=Http2Options(max_priority_frames=2)) as world:
+        await exchange(world, http2.a_request())
+        world.server.channel.send(b"\0\0\5\2\0\0\0\0\1\0\0\0\3\0" * 20)
+        await trio.testing.wait_all_tasks_blocked()
+        assert world.client.stats.inbound_priority_frames_flood == 1
+        assert world.client.protocol_error
+        assert world.client.closed

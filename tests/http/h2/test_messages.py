@@ -5,6 +5,7 @@ import pytest
 from trio_envoy.errors import RemoteProtocolError
 from trio_envoy.http.h2 import messages
 from trio_envoy.http.h2.messages import INVALID, VIOLATION
+from trio_envoy.http.headers import Headers
 
 GET = {b":method": b"GET", b":scheme": b"http", b":path": b"/", b":authority": b"a.com"}
 
@@ -83,3 +84,19 @@ def test_trailers_have_no_pseudo_headers():
     assert dict(messages.trailers_of([(b"grpc-status", b"0")])) == {b"grpc-status": b"0"}
     with pytest.raises(RemoteProtocolError, match=INVALID):
         messages.trailers_of([(b":status", b"200")])
+
+
+def test_cookies_become_one_behind_the_rest():
+    headers = Headers([(b"cookie", b"a=b"), (b"x", b"y"), (b"cookie", b"c=d")])
+
+    messages.join_cookies(headers)
+
+    assert headers.items == [(b"x", b"y"), (b"cookie", b"a=b; c=d")]
+
+
+def test_without_cookies_nothing_changes():
+    headers = Headers([(b"x", b"y")])
+
+    messages.join_cookies(headers)
+
+    assert headers.items == [(b"x", b"y")]

@@ -138,6 +138,7 @@ class Sender:
                 driver.session.send_data(self.stream_id, data if whole else data[:size], ended=ended and whole)
                 self.ended = ended and whole
                 self.sent += size
+                driver.unflushed += size
         except SessionError as error:
             raise BrokenPipeError(str(error)) from error
         return size
@@ -188,13 +189,21 @@ class Sender:
             self.data_nowait(b"", ended=True)
 
     async def _chunk(self, chunk: bytes, *, ended: bool) -> None:
+        driver = self._driver
         rest = memoryview(chunk)
+        turns = 0
         while rest:
             sent = self.data_nowait(rest, ended=ended)
             rest = rest[sent:]
-            if rest and not sent:
-                self._driver.flush()
+            if sent or not rest:
+                continue
+            if not driver.unflushed:
                 await self.wake.wait()
+                continue
+            driver.flush()  # then there may be room again
+            turns += 1
+            if turns % _TURNS == 0:
+                await checkpoint()
 
 
 class Driver:
@@ -204,6 +213,7 @@ class Driver:
         channel: its bytes.
         session: its state.
         stats: of its side.
+        unflushed: bytes of bodies in the session since the last flush.
         details: why we closed it, as in %RESPONSE_CODE_DETAILS%; "" if we did not.
     """
 
@@ -216,6 +226,7 @@ class Driver:
         self._view = view
         self._out = bytearray()
         self._out_wake = Wake()
+        self.unflushed = 0
         self._ping_wake = Wake()
         self._pong_wake = Wake()
         self._pongs = 0
@@ -224,7 +235,7 @@ class Driver:
     @property
     def congested(self) -> bool:
         """The socket takes less than we have; bodies wait."""
-        return len(self._out) > HIGH_WATER
+        return len(self._out) + self.unflushed > HIGH_WATER
 
     def senders(self) -> list[Sender]:
         """Those of all streams, to be woken when there is room."""
@@ -239,6 +250,7 @@ class Driver:
     def flush(self) -> None:
         """Send what there is, as far as the socket takes it now. Never raises: a broken socket ends the reader."""
         data = self.session.take_output()
+        self.unflushed = 0
         if not data or self.channel.closed:
             return
         if not self._out:
@@ -283,9 +295,9 @@ class Driver:
         Runs until cancelled or the connection is closed.
         """
         # Connections of one age don't ping at one time: the golden ratio spreads their ids.
-        spread = settings.interval * settings.jitter / 100 * (self.channel.info.id * 0.618 % 1)
+        pause = settings.interval * (1 + settings.jitter / 100 * (self.channel.info.id * 0.618 % 1))
         while not self.channel.closed:
-            with trio.move_on_after(settings.interval + spread):
+            with trio.move_on_after(pause):
                 await self._ping_wake.wait()
             pongs, heard = self._pongs, self._heard
             self.session.ping()
