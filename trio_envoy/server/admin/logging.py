@@ -40,7 +40,9 @@ def endpoints(_server: Server, _app: AdminApp) -> tuple[Endpoint, ...]:
                     "<logger_name1>:<desired_level1>,<logger_name2>:<desired_level2>.",
                 ),
                 Param(
-                    "group", "Change given logger group to desired level, set to <logger_group_name>:<desired_level>."
+                    "group",
+                    "Change given logger group to desired level, set to <logger_group_name>:<desired_level>. "
+                    "logger_group_name must be a logger name.",
                 ),
                 Param(
                     "level",
