@@ -363,6 +363,10 @@ class ScriptedCluster(Cluster):
 class Clusters(dict):
     """A ClusterManager as far as filters look at it: clusters by name."""
 
+    @property
+    def names(self):
+        return set(self)
+
 
 def a_filter_context(services=None, clusters=(), **fields):
     """What factories of filters get."""

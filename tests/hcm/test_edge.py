@@ -9,6 +9,7 @@ import pytest
 from trio_envoy.config.address import CidrRange
 from trio_envoy.config.hcm import ForwardClientCertDetails as Forward
 from trio_envoy.config.hcm import HttpConnectionManager, InternalAddressConfig
+from trio_envoy.errors import ConfigError
 from trio_envoy.hcm.edge import Edge, InternalAddresses
 from trio_envoy.http.headers import Headers
 from trio_envoy.http.message import Request
@@ -310,3 +311,17 @@ def test_internal_addresses():
     assert not inside.contains(PipeAddress("/x"))
     assert InternalAddresses(InternalAddressConfig(unix_sockets=True)).contains(PipeAddress("/x"))
     assert not InternalAddresses(None).contains(IpAddress("127.0.0.1", 1))
+
+
+def test_a_range_that_is_none_is_refused():
+    with pytest.raises(ConfigError, match="malformed IP address: a"):
+        InternalAddresses(InternalAddressConfig(cidr_ranges=(CidrRange(address_prefix="a", prefix_len=8),)))
+
+
+def test_a_range_with_too_many_bits_is_one_address():
+    inside = InternalAddresses(
+        InternalAddressConfig(cidr_ranges=(CidrRange(address_prefix="10.0.0.1", prefix_len=33),))
+    )
+
+    assert inside.contains(IpAddress("10.0.0.1", 1))
+    assert not inside.contains(IpAddress("10.0.0.0", 1))

@@ -4,9 +4,9 @@ import pytest
 
 from tests.fakes import a_filter_context, a_services, a_stream, headers
 from tests.hcm.served import Answering, Managed, Passing, ask, direct, filters, table
+from trio_envoy.config.hcm import CodecType, HttpFilter
 from trio_envoy.config.hcm import HttpConnectionManager as Config
-from trio_envoy.config.hcm import HttpFilter
-from trio_envoy.config.protocol import Http1ProtocolOptions
+from trio_envoy.config.protocol import Http1ProtocolOptions, HttpProtocolOptions
 from trio_envoy.config.route import Route
 from trio_envoy.config.route_action import RouteAction
 from trio_envoy.config.route_match import RouteMatch
@@ -60,9 +60,9 @@ async def test_routes_must_lead_to_clusters_that_exist():
             0,
         ),
         (
-            (HttpFilter(name="a", typed_config=Passing()), HttpFilter(name="a", typed_config=Answering())),
-            "duplicate filter name 'a'",
-            1,
+            (HttpFilter(name="a", typed_config=Answering(), disabled=True),),
+            "the last (terminal) filter (a) in the chain cannot be disabled by default.",
+            0,
         ),
         ((HttpFilter(name="a"),), "Didn't find a registered implementation for 'a' with type URL: ''", 0),
         (
@@ -97,10 +97,43 @@ async def test_the_cluster_of_the_route_is_known_before_any_filter():
     assert managed.entries[0].info.upstream_cluster == "up"
 
 
-async def test_there_is_one_way_to_strip_ports():
-    error = refused(strip_matching_host_port=True, strip_any_host_port=True)
+@pytest.mark.parametrize("typed", [None, Config()])
+async def test_an_optional_filter_that_is_none_is_left_out(typed):
+    entries = (HttpFilter(name="a", is_optional=True, typed_config=typed), *filters(Answering()))
 
-    assert error.text == "Only one of `strip_matching_host_port` or `strip_any_host_port` can be set."
+    assert (await a_manager(http_filters=entries).chain.run(a_stream())).status == 200
+
+
+async def test_two_filters_may_have_one_name():
+    seen = []
+    one = Passing(encode=lambda stream: seen.append(1))
+    entries = tuple(HttpFilter(name="a", typed_config=each) for each in (one, one, Answering()))
+
+    await a_manager(http_filters=entries).chain.run(a_stream())
+
+    assert seen == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("config", "text", "field"),
+    [
+        (
+            {"strip_matching_host_port": True, "strip_any_host_port": True},
+            "Only one of `strip_matching_host_port` or `strip_any_host_port` can be set.",
+            "strip_matching_host_port",
+        ),
+        ({"codec_type": CodecType.HTTP3}, "HTTP/3 codec configured on non-QUIC listener.", "codec_type"),
+        (
+            {"common_http_protocol_options": HttpProtocolOptions(max_response_headers_kb=80)},
+            "max_response_headers_kb cannot be set on http_connection_manager.",
+            "max_response_headers_kb",
+        ),
+    ],
+)
+async def test_what_else_is_refused(config, text, field):
+    error = refused(**config)
+
+    assert (error.text, error.field) == (text, (field,))
 
 
 async def test_filters_know_the_stat_prefix():

@@ -7,7 +7,16 @@ import pytest
 from tests.messages import a_request, a_response, a_runtime, from_yaml
 from trio_envoy.config.route_action import RetryPolicy as Config
 from trio_envoy.errors import ConfigError
-from trio_envoy.routing.retry import RetryOn, RetryPolicy, compile_retry, for_request, parse_retry_on
+from trio_envoy.routing.retry import (
+    RetryOn,
+    RetryPolicy,
+    compile_retry,
+    for_request,
+    is_retry_grpc_on,
+    is_retry_on,
+    parse_retry_on,
+    whole_number,
+)
 
 
 def policy(text, **runtime):
@@ -188,3 +197,34 @@ def test_only_some_requests_may_be_retried():
 def test_an_empty_policy_wants_nothing():
     assert not RetryPolicy().wants_reset("remote reset", sent=False)
     assert not RetryPolicy().wants_response(a_response(503))
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        (b"3", 3),
+        (b" +003 ", 3),
+        (b"18446744073709551615", (1 << 64) - 1),
+        (b"18446744073709551616", None),
+        (b"-1", None),
+        (b"1.5", None),
+        (b"", None),
+        (None, None),
+    ],
+)
+def test_numbers_of_fields_are_read_as_envoy_reads_them(value, number):
+    assert whole_number(value) == number
+
+
+@pytest.mark.parametrize(
+    ("value", "http", "grpc"),
+    [
+        (b"5xx, reset", True, False),
+        (b"cancelled,internal", False, True),
+        (b"5xx,,", True, False),
+        (b"", True, True),
+        (b"nope", False, False),
+    ],
+)
+def test_words_of_fields(value, http, grpc):
+    assert (is_retry_on(value), is_retry_grpc_on(value)) == (http, grpc)

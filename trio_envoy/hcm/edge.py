@@ -19,6 +19,7 @@ from trio_envoy.hcm.request_id import request_ids
 from trio_envoy.http.headers import Headers
 from trio_envoy.http.message import Request
 from trio_envoy.net.address import Address, IpAddress, PipeAddress
+from trio_envoy.net.cidr import in_any, parse_cidr
 from trio_envoy.net.services import Services
 from trio_envoy.net.stream_info import ConnectionInfo, StreamInfo
 
@@ -94,6 +95,9 @@ class Edge:
             config: of the HCM.
             services: of the process.
             internal_only_headers: of the route table: taken from external requests too.
+
+        Raises:
+            ConfigError: an internal address range that is none.
         """
         self._own_ip = services.local_address.encode()
         self._use_remote = bool(config.use_remote_address)
@@ -221,18 +225,13 @@ class InternalAddresses:
     def __init__(self, config: InternalAddressConfig | None) -> None:
         self._pipes = config is not None and config.unix_sockets
         ranges = config.cidr_ranges if config is not None else ()
-        self._networks = tuple(
-            ipaddress.ip_network(f"{cidr.address_prefix}/{cidr.prefix_len or 0}", strict=False) for cidr in ranges
-        )
+        self._ranges = tuple(parse_cidr(cidr) for cidr in ranges)
 
     def contains(self, address: Address) -> bool:
         """Whether that address is inside."""
         if isinstance(address, PipeAddress):
             return self._pipes
-        if not self._networks:
-            return False
-        ip = ipaddress.ip_address(address.host)
-        return any(ip.version == network.version and ip in network for network in self._networks)
+        return bool(self._ranges) and in_any(self._ranges, address.host)
 
 
 def _ip_text(address: Address) -> str:

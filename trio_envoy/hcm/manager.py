@@ -6,15 +6,16 @@ serves all connections of a filter chain; hcm/connection.py serves one of them.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import attrs
 import trio
 
 from trio_envoy import registry
 from trio_envoy.accesslog.log import AccessLog
+from trio_envoy.config.hcm import CodecType, ServerHeaderTransformation
 from trio_envoy.config.hcm import HttpConnectionManager as Config
-from trio_envoy.config.hcm import ServerHeaderTransformation
+from trio_envoy.config.hcm import HttpFilter as FilterConfig
 from trio_envoy.errors import ConfigError
 from trio_envoy.hcm.codecs import Codecs
 from trio_envoy.hcm.connection import HcmConnection
@@ -55,12 +56,7 @@ class HttpConnectionManager:
         Raises:
             ConfigError: a filter that isn't there, a chain that does not end in a terminal filter, a bad route ...
         """
-        if config.strip_matching_host_port and config.strip_any_host_port:
-            raise ConfigError(
-                "Only one of `strip_matching_host_port` or `strip_any_host_port` can be set.",
-                at=config,
-                field="strip_matching_host_port",
-            )
+        _check(config)
         self.config = config
         self.context = context
         self.services = context.services
@@ -96,7 +92,7 @@ class HttpConnectionManager:
         context = RouteContext(
             random=self.services.random,
             runtime=self.services.runtime,
-            cluster_exists=lambda name: self.context.clusters.get(name) is not None,
+            cluster_exists=self.context.clusters.names.__contains__,
         )
         return RouteTable(config, context)
 
@@ -105,12 +101,8 @@ class HttpConnectionManager:
         terminal: TerminalFilter = _Nobody()
         context = attrs.evolve(self.context, stat_prefix=self.config.stat_prefix)
         filters = self.config.http_filters
-        seen: set[str] = set()
         for position, entry in enumerate(filters):
-            if entry.name in seen:
-                raise ConfigError(f"duplicate filter name {entry.name!r}", at=entry, field="name")
-            seen.add(entry.name)
-            made = self._make(entry.typed_config, entry, context)
+            made = self._make(entry, context)
             last = position == len(filters) - 1
             if isinstance(made, TerminalFilter):
                 if not last:
@@ -118,18 +110,28 @@ class HttpConnectionManager:
                         f"terminal filter named {entry.name} must be the last filter in a http filter chain",
                         at=entry,
                     )
+                if entry.disabled:
+                    raise ConfigError(
+                        f"the last (terminal) filter ({entry.name}) in the chain cannot be disabled by default.",
+                        at=entry,
+                        field="disabled",
+                    )
                 terminal = made
             elif last:
                 raise ConfigError(
                     f"non-terminal filter named {entry.name} is the last filter in a http filter chain", at=entry
                 )
-            else:
+            elif made is not None:
                 slots.append(Slot(entry.name, made, entry.disabled))
         return HttpFilterChain(slots, terminal.answer, self.local_response)
 
-    def _make(self, config: object | None, entry: Any, context: FilterContext) -> HttpFilter | TerminalFilter:
+    def _make(self, entry: FilterConfig, context: FilterContext) -> HttpFilter | TerminalFilter | None:
+        """The filter; None for one that isn't known and need not be."""
+        config = entry.typed_config
         extension = registry.extension_for(registry.Category.HTTP_FILTER, config) if config is not None else None
         if extension is None:
+            if entry.is_optional:
+                return None
             raise ConfigError(f"Didn't find a registered implementation for {entry.name!r} with type URL: ''", at=entry)
         made: HttpFilter | TerminalFilter = extension.factory(config, context)
         return made
@@ -148,6 +150,29 @@ class HttpConnectionManager:
     async def serve(self, connection: Connection) -> None:
         """Serve the connection to its end; see TerminalFilter."""
         await HcmConnection(self, connection).serve()
+
+
+def _check(config: Config) -> None:
+    """What Envoy refuses when it builds an HCM.
+
+    Raises:
+        ConfigError: one of these things.
+    """
+    if config.codec_type is CodecType.HTTP3:
+        raise ConfigError("HTTP/3 codec configured on non-QUIC listener.", at=config, field="codec_type")
+    common = config.common_http_protocol_options
+    if common is not None and common.max_response_headers_kb is not None:
+        raise ConfigError(
+            "max_response_headers_kb cannot be set on http_connection_manager.",
+            at=common,
+            field="max_response_headers_kb",
+        )
+    if config.strip_matching_host_port and config.strip_any_host_port:
+        raise ConfigError(
+            "Only one of `strip_matching_host_port` or `strip_any_host_port` can be set.",
+            at=config,
+            field="strip_matching_host_port",
+        )
 
 
 class _Nobody(TerminalFilter):

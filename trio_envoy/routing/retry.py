@@ -8,6 +8,7 @@ the (2^n - 1) x base of its documentation.
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Callable, Iterable
 from random import Random
 from typing import Final
@@ -78,6 +79,7 @@ _GRPC_STATUS: Final = {
 _CONNECT_REASONS: Final = frozenset({"local connection failure", "remote connection failure", "connection timeout"})
 _NEVER_REASONS: Final = frozenset({"overflow", "overload manager reset"})
 _REFUSED: Final = "remote refused stream reset"
+_WHOLE: Final = re.compile(rb"[ \t]*\+?[0-9]+[ \t]*")
 
 
 @attrs.frozen(eq=False)
@@ -211,13 +213,13 @@ def for_request(policy: RetryPolicy | None, request: Request) -> RetryPolicy | N
     for name in CONTROLS:
         headers.remove(name)
     http, grpc = said[b"x-envoy-retry-on"], said[b"x-envoy-retry-grpc-on"]
-    per_try = _number(said[b"x-envoy-upstream-rq-per-try-timeout-ms"])
+    per_try = whole_number(said[b"x-envoy-upstream-rq-per-try-timeout-ms"])
     if policy is None:
         if http is None and grpc is None and per_try is None:
             return None
         policy = RetryPolicy()
     on = policy.on | _from_header(http, _HTTP_WORDS) | _from_header(grpc, _GRPC_WORDS)
-    number = _number(said[b"x-envoy-max-retries"])
+    number = whole_number(said[b"x-envoy-max-retries"])
     codes = (said[b"x-envoy-retriable-status-codes"] or b"").split(b",")
     names = (said[b"x-envoy-retriable-header-names"] or b"").split(b",")
     return attrs.evolve(
@@ -225,7 +227,7 @@ def for_request(policy: RetryPolicy | None, request: Request) -> RetryPolicy | N
         on=on if _may(policy, request) else _NOTHING,
         num_retries=policy.num_retries if number is None else number,
         per_try_timeout=policy.per_try_timeout if per_try is None else per_try / 1000 or None,
-        status_codes=policy.status_codes | {code for code in map(_number, codes) if code is not None},
+        status_codes=policy.status_codes | {code for code in map(whole_number, codes) if code is not None},
         response_tests=policy.response_tests + tuple(_has(name.strip().lower()) for name in names if name.strip()),
     )
 
@@ -238,8 +240,27 @@ def _from_header(value: bytes | None, known: dict[str, RetryOn]) -> RetryOn:
     return _NOTHING if value is None else _words(value.decode("latin-1").split(","), known)
 
 
-def _number(value: bytes | None) -> int | None:
-    return int(value) if value is not None and value.strip().isdigit() else None
+def whole_number(value: bytes | None) -> int | None:
+    """What absl::SimpleAtoi makes of a field that holds a number; None: it holds none."""
+    if value is None or _WHOLE.fullmatch(value) is None:
+        return None
+    number = int(value)
+    return number if number < 1 << 64 else None
+
+
+def is_retry_on(value: bytes) -> bool:
+    """Whether x-envoy-retry-on holds nothing but words that it may hold."""
+    return _are_words(value, _HTTP_WORDS)
+
+
+def is_retry_grpc_on(value: bytes) -> bool:
+    """Whether x-envoy-retry-grpc-on does."""
+    return _are_words(value, _GRPC_WORDS)
+
+
+def _are_words(value: bytes, known: dict[str, RetryOn]) -> bool:
+    words = (word.strip() for word in value.decode("latin-1").split(","))
+    return all(word in known for word in words if word)
 
 
 def _has(name: bytes) -> Callable[[Response], bool]:

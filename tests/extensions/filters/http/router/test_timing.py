@@ -61,7 +61,7 @@ def test_what_the_upstream_is_told(total, per_try, elapsed, told):
         ({TIMEOUT: "0"}, False, None),
         ({TIMEOUT: "soon"}, False, 15.0),
         ({TIMEOUT: "-1"}, False, 15.0),
-        ({TIMEOUT: "9" * 13}, False, 15.0),
+        ({TIMEOUT: "9" * 20}, False, 15.0),
         ({TIMEOUT: "99", EXPECTED: "50"}, False, 0.099),
         ({TIMEOUT: "99", EXPECTED: "50"}, True, 0.050),
         ({TIMEOUT: "99", EXPECTED: "x"}, True, 0.099),

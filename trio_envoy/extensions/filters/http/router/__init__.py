@@ -12,6 +12,7 @@ import attrs
 
 from trio_envoy.extensions.filters.http.router import replies, timing
 from trio_envoy.extensions.filters.http.router.exchange import Exchange
+from trio_envoy.extensions.filters.http.router.strict import StrictCheck
 from trio_envoy.hcm.context import FilterContext
 from trio_envoy.hcm.filter import TerminalFilter
 from trio_envoy.hcm.stats import RouterStats
@@ -28,6 +29,7 @@ class Router:
     Attributes:
         dynamic_stats: count responses by status for the cluster; None is True.
         suppress_envoy_headers: send no x-envoy-* headers of the router's, up or down.
+        strict_check_headers: names of x-envoy-* fields that must make sense, else 400.
         respect_expected_rq_timeout: x-envoy-expected-rq-timeout-ms of the request is the timeout.
     """
 
@@ -35,6 +37,7 @@ class Router:
 
     dynamic_stats: bool | None = None
     suppress_envoy_headers: bool = False
+    strict_check_headers: tuple[str, ...] = ()
     respect_expected_rq_timeout: bool = False
 
 
@@ -56,6 +59,7 @@ class RouterFilter(TerminalFilter):
         self.count_codes = config.dynamic_stats is not False
         self.tell = not config.suppress_envoy_headers
         self._respect_expected = config.respect_expected_rq_timeout
+        self._strict = StrictCheck(config.strict_check_headers) if config.strict_check_headers else None
         self._timings: dict[ForwardAction, timing.Timing] = {}
 
     async def answer(self, stream: HttpStream) -> Response | LocalReply:
@@ -72,6 +76,8 @@ class RouterFilter(TerminalFilter):
             self.stats.no_cluster += 1
             stream.info.upstream_cluster = ""
             return replies.no_cluster(action.not_found_status)
+        if self._strict is not None and (refused := self._strict.refuse(stream.request.headers)) is not None:
+            return refused
         if cluster.in_maintenance():
             cluster.stats.upstream_rq_maintenance_mode += 1
             cluster.charge_response(None, 503, internal=stream.info.internal)

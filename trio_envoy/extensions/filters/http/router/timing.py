@@ -11,11 +11,10 @@ import attrs
 
 from trio_envoy.http.headers import Headers
 from trio_envoy.routing.entry import ForwardAction
-from trio_envoy.routing.retry import RetryPolicy
+from trio_envoy.routing.retry import RetryPolicy, whole_number
 
 _TIMEOUT: Final = b"x-envoy-upstream-rq-timeout-ms"
 _EXPECTED: Final = b"x-envoy-expected-rq-timeout-ms"
-_MAX_DIGITS: Final = 12
 
 # Headers by which an internal client sets the timeout; the HCM has taken them from all others.
 CONTROLS: Final = frozenset({_TIMEOUT, _EXPECTED})
@@ -61,9 +60,9 @@ def asked_total(total: float | None, headers: Headers, *, respect_expected: bool
         headers: of the request.
         respect_expected: Router.respect_expected_rq_timeout: a sidecar's x-envoy-expected-rq-timeout-ms counts first.
     """
-    asked = _milliseconds(headers, _EXPECTED) if respect_expected else None
+    asked = whole_number(headers.get(_EXPECTED)) if respect_expected else None
     if asked is None:
-        asked = _milliseconds(headers, _TIMEOUT)
+        asked = whole_number(headers.get(_TIMEOUT))
     headers.remove(_TIMEOUT)
     return total if asked is None else asked / 1000 or None
 
@@ -74,8 +73,3 @@ def settled(total: float | None, policy: RetryPolicy | None) -> Timing:
     if per_try is not None and total is not None and per_try >= total:
         per_try = None
     return Timing(total, per_try)
-
-
-def _milliseconds(headers: Headers, name: bytes) -> int | None:
-    value = headers.get(name)
-    return int(value) if value is not None and value.isdigit() and len(value) <= _MAX_DIGITS else None
