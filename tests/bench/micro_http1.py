@@ -186,7 +186,7 @@ async def main():
         cost = await measure("serve", [partial(ask, pair.near, view, REQUEST, reply) for pair in served])
         print(f"{'  our part':44} {(cost - floor) * 1e6:7.1f} us")
 
-        clients = [Http1ClientConnection(pair.near, Http1Options(), Http1Stats(), view) for pair in pairs]
+        clients = [Http1ClientConnection(pair.near, Http1Options(), Http1Stats()) for pair in pairs]
         parser = RequestParser(Http1Options(), Http1Stats(), b"http")
         parser.feed(REQUEST)
         request = parser.next().request

@@ -207,3 +207,34 @@ async def test_peer_closed(autojump_clock, pair):
 
     client.close()
     assert server.peer_closed.is_set()
+
+
+async def test_bytes_of_their_own(autojump_clock, pair):
+    client, server = pair
+    assert server.recv(10) is None
+
+    client.send(b"abcdef")
+    assert server.recv(4) == b"abcd"
+    assert server.recv(4) == b"ef"
+    assert server.recv(4) is None
+    client.close()
+    assert server.recv(4) == b""
+    assert server.info.bytes_received == 6
+
+
+async def test_bytes_of_their_own_make_room_for_the_sender(autojump_clock, pair, nursery):
+    client, server = pair
+    nursery.start_soon(send_all, client, bytes(15))
+    await wait_all_tasks_blocked()
+
+    assert len(server.recv(100)) == 10
+    await wait_all_tasks_blocked()
+    assert len(server.recv(100)) == 5
+
+
+async def test_a_closed_channel_gives_no_bytes(autojump_clock, pair):
+    _, server = pair
+    server.close()
+
+    with pytest.raises(OSError, match="closed"):
+        server.recv(4)

@@ -438,3 +438,32 @@ async def test_a_descriptor_used_again_starts_afresh(nursery):
     assert channel.recv_into(bytearray(1)) is None
     channel.close()
     peer.close()
+
+
+async def test_bytes_of_their_own(channel, peer, nursery):
+    assert channel.recv(10) is None
+
+    peer.send(b"abcdef")
+    await channel.wait_read()
+    assert channel.recv(4) == b"abcd"
+    assert channel.recv(4) == b"ef"
+    assert channel.recv(4) is None
+    peer.close()
+    await channel.wait_read()
+    assert channel.recv(4) == channel.recv(4) == b""
+    assert channel.info.bytes_received == 6
+
+
+async def test_bytes_of_their_own_that_fill_the_limit_then_nothing(channel, peer):
+    peer.send(b"abcd")
+    await channel.wait_read()
+
+    assert channel.recv(4) == b"abcd"
+    assert channel.recv(4) is None
+
+
+async def test_a_closed_channel_gives_no_bytes(channel, peer):
+    channel.close()
+
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        channel.recv(4)

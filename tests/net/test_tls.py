@@ -367,3 +367,18 @@ def test_stats_are_there_from_the_start():
     TlsCounts(store.scope("listener.a."))
 
     assert store.scope("listener.a.ssl.").block(SslStats).handshake == 0
+
+
+async def test_bytes_of_their_own(shaken):
+    server, client = shaken
+    await send_all(client, b"abcdef")
+    while (data := server.recv(4)) is None:
+        await server.wait_read()
+
+    assert data == b"abcd"
+    assert server.recv(4) == b"ef"
+    assert server.recv(4) is None
+    client.close()
+    while (data := server.recv(4)) is None:
+        await server.wait_read()
+    assert data == b""

@@ -38,6 +38,13 @@ class Channel(Protocol):
             OSError: the connection broke.
         """
 
+    def recv(self, limit: int) -> bytes | None:
+        """As recv_into, into bytes of its own: for who keeps what it reads. b"" at the end.
+
+        Raises:
+            OSError: the connection broke.
+        """
+
     def send(self, data: Buffer) -> int:
         """Bytes taken; 0 when the peer takes none now.
 

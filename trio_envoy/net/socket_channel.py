@@ -26,13 +26,14 @@ class SocketChannel(Pollable):
         info: of this connection.
     """
 
-    __slots__ = ("_recv_into", "_send", "_sock", "closed", "info")
+    __slots__ = ("_recv", "_recv_into", "_send", "_sock", "closed", "info")
 
     def __init__(self, sock: socket.socket, poller: Poller, info: ConnectionInfo) -> None:
         super().__init__(sock.fileno(), poller)
         self.info = info
         self.closed = False
         self._sock = sock
+        self._recv = sock.recv
         self._recv_into = sock.recv_into
         self._send = sock.send
         poller.add(self)
@@ -52,6 +53,23 @@ class SocketChannel(Pollable):
             self.can_read = self.ended
         self.info.bytes_received += received
         return received
+
+    def recv(self, limit: int) -> bytes | None:
+        """What is here, b"" at the end, None when nothing is; see recv_into."""
+        if not self.can_read:
+            return None
+        try:
+            data = self._recv(limit)
+        except BlockingIOError:
+            self.can_read = False
+            return None
+        received = len(data)
+        if received < limit:
+            if not received:
+                self.ended = True
+            self.can_read = self.ended
+        self.info.bytes_received += received
+        return data
 
     def send(self, data: Buffer) -> int:
         """Bytes taken; 0 when the peer takes none now."""

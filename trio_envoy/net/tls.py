@@ -221,6 +221,12 @@ class TlsChannel(SocketChannel):
         self.info.bytes_received += received
         return received
 
+    def recv(self, limit: int) -> bytes | None:
+        """As recv_into, into bytes of its own."""
+        view = self.poller.view[:limit]
+        received = self.recv_into(view)
+        return None if received is None else view[:received].tobytes()
+
     def send(self, data: Buffer) -> int:
         """Bytes taken; rule 2."""
         total = len(data)

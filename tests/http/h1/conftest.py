@@ -192,7 +192,6 @@ def a_client(*, limit_bytes=1 << 20, **options):
         near,
         Http1Options.of_upstream(None, None) if not options else Http1Options(**options),
         Http1Stats(),
-        memoryview(bytearray(65536)),
         pool,
     )
     return Peer(far), client, pool

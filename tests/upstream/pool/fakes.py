@@ -15,7 +15,7 @@ A = "10.0.0.1:80"
 class Codec:
     """A codec whose exchanges end as the test says."""
 
-    def __init__(self, channel, options, stats, view, owner):
+    def __init__(self, channel, options, stats, owner):
         self.channel = channel
         self.connection = channel.info
         self.owner = owner

@@ -29,6 +29,7 @@ from trio_envoy.http.h1.writer import Encoding
 from trio_envoy.http.headers import Headers
 from trio_envoy.http.message import Request, Response
 from trio_envoy.net.channel import Channel, send_all
+from trio_envoy.net.poller import BUFFER_BYTES
 from trio_envoy.net.stream_info import UC, UPE, StreamInfo
 
 TURNS: Final = 8  # chunks without waiting before others get their turn
@@ -49,7 +50,6 @@ class Http1ClientConnection:
         channel: connected, TLS done; the connection owns it.
         options: of the cluster.
         stats: `cluster.<name>.http1.`.
-        view: the worker's receive buffer (Poller.view).
         owner: told when an exchange is over.
 
     Attributes:
@@ -70,7 +70,6 @@ class Http1ClientConnection:
         "_reusable",
         "_upload_scope",
         "_uploaded",
-        "_view",
         "asked_to_close",
         "channel",
         "connection",
@@ -91,7 +90,6 @@ class Http1ClientConnection:
         channel: Channel,
         options: Http1Options,
         stats: Http1Stats,
-        view: memoryview,
         owner: Owner | None = None,
     ) -> None:
         self.channel = channel
@@ -106,7 +104,6 @@ class Http1ClientConnection:
         self.cut_short = False
         self.now = trio.lowlevel.current_clock().current_time
         self._options = options
-        self._view = view
         self._parser = ResponseParser(options, stats)
         self._framing: Framing | None = None
         self._released = False
@@ -228,14 +225,14 @@ class Http1ClientConnection:
             self.info.upstream_last_byte_sent = self.now()
 
     async def _receive_head(self, inform: Inform | None) -> Response:
-        channel, view, parser, info = self.channel, self._view, self._parser, self.info
+        channel, parser, info = self.channel, self._parser, self.info
         while True:
             try:
-                while (received := channel.recv_into(view)) is None:
+                while (data := channel.recv(BUFFER_BYTES)) is None:
                     await channel.wait_read()
             except OSError:
-                received = 0
-            self._received(received)
+                data = b""
+            self._received(data)
             try:
                 while (message := parser.next()) is not None:
                     if info is not None:
@@ -274,24 +271,24 @@ class Http1ClientConnection:
             UpstreamFailure: the connection ended too early.
             RemoteProtocolError: the request's body broke its framing.
         """
-        channel, view = self.channel, self._view
+        channel = self.channel
         try:
-            while (received := channel.recv_into(view)) is None:
+            while (data := channel.recv(BUFFER_BYTES)) is None:
                 await channel.wait_read()
         except OSError:
-            received = 0
-        self._received(received)
+            data = b""
+        self._received(data)
 
-    def _received(self, size: int) -> None:
-        """So many bytes are in the buffer; 0: the upstream has closed or reset the connection."""
+    def _received(self, data: bytes) -> None:
+        """This came; nothing: the upstream has closed or reset the connection."""
         if self._request_error is not None:
             raise self._request_error
-        if not size:
+        if not data:
             self._ended()
             return
         if self.info is not None:
-            self.info.upstream_wire_bytes_received += size
-        self._parser.feed(self._view[:size].tobytes())
+            self.info.upstream_wire_bytes_received += len(data)
+        self._parser.feed(data)
 
     def _ended(self) -> None:
         """The upstream has closed or reset the connection."""

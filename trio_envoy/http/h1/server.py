@@ -26,6 +26,7 @@ from trio_envoy.http.h1.server_stream import Http1ServerStream
 from trio_envoy.http.headers import Headers
 from trio_envoy.http.options import ServerContext
 from trio_envoy.net.channel import Channel, send_all
+from trio_envoy.net.poller import BUFFER_BYTES
 from trio_envoy.net.stream_info import DC, StreamInfo
 from trio_envoy.util import clock
 from trio_envoy.util.deadlines import Cause, Guard
@@ -62,7 +63,6 @@ class Http1ServerConnection:
         "_gone",
         "_guard",
         "_handler",
-        "_head_view",
         "_idle_timeout",
         "_options",
         "_parser",
@@ -89,7 +89,6 @@ class Http1ServerConnection:
         self._context = context
         self._options = options = context.options
         self._guard = guard
-        self._head_view = context.view[:HEAD_READ_BYTES]
         self._parser = RequestParser(options.http1, context.http1_stats, b"")  # the scheme is the handler's to settle
         self._idle_timeout = options.idle_timeout
         self._ends_at = inf
@@ -177,7 +176,7 @@ class Http1ServerConnection:
         Raises:
             RemoteProtocolError: it is not one.
         """
-        channel, view, parser = self.channel, self._head_view, self._parser
+        channel, parser = self.channel, self._parser
         timed = self._options.headers_timeout == inf
         turns = 0
         while True:
@@ -185,17 +184,17 @@ class Http1ServerConnection:
                 timed = True
                 self._guard.arm(Cause.REQUEST_HEADERS, self.now() + self._options.headers_timeout)
             try:
-                received = channel.recv_into(view)
+                data = channel.recv(HEAD_READ_BYTES)
             except OSError:
-                received = 0
-            if received is None:
+                data = b""
+            if data is None:
                 turns = 0
                 await channel.wait_read()
                 continue
-            if not received:
+            if not data:
                 self._left()
                 return None
-            parser.feed(view[:received].tobytes())
+            parser.feed(data)
             message = parser.next()
             if message is not None:
                 return message
@@ -379,14 +378,14 @@ class Http1ServerConnection:
         error = self._parser.body_error
         if error is not None:
             raise error
-        channel, view = self.channel, self._context.view
+        channel = self.channel
         try:
-            while (received := channel.recv_into(view)) is None:
+            while (data := channel.recv(BUFFER_BYTES)) is None:
                 await channel.wait_read()
         except OSError:
-            received = 0
-        if not received:
+            data = b""
+        if not data:
             self._guard.fire(Cause.PEER_GONE)
             await checkpoint()
             raise ConnectionResetError("the client has gone")
-        self._parser.feed(view[:received].tobytes())
+        self._parser.feed(data)

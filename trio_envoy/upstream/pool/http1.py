@@ -170,9 +170,7 @@ class Http1Pool(Pool):
         born = trio.current_time()
         channel = await self._dial(ALPN)
         link = Link(self, channel, born)
-        link.connection = Http1ClientConnection(
-            channel, self._codec.options, self._codec.stats, self._context.services.poller.view, link
-        )
+        link.connection = Http1ClientConnection(channel, self._codec.options, self._codec.stats, link)
         return link
 
     def _begun(self) -> None:
