@@ -351,3 +351,30 @@ async def test_a_flood_from_the_upstream_is_counted(http2, autojump_clock):
         assert world.client.stats.inbound_priority_frames_flood == 1
         assert world.client.protocol_error
         assert world.client.closed
+
+
+async def test_a_small_body_waits_like_the_others_when_the_socket_is_full(http2, autojump_clock):
+    async with http2.connected(limit_bytes=1000) as world:
+        await exchange(world, http2.a_request())
+        gate, wait_read = trio.Event(), world.server.channel.wait_read
+        done = []
+
+        async def wait_at_the_gate():
+            await gate.wait()
+            await wait_read()
+
+        async def one(size):
+            _, _, body, _ = await exchange(world, http2.a_request(b"POST", body=BytesBody(b"x" * size)))
+            done.append(len(body))
+
+        world.server.channel.wait_read = wait_at_the_gate
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(one, 500_000)
+            await trio.testing.wait_all_tasks_blocked()
+            assert world.client.congested
+            nursery.start_soon(one, 10)
+            nursery.start_soon(one, 20_000)
+            await trio.testing.wait_all_tasks_blocked()
+            gate.set()
+            assert await exchange(world, http2.a_request())
+        assert sorted(done) == [10, 20_000, 500_000]

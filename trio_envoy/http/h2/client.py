@@ -284,13 +284,13 @@ class Http2ClientStream:
         if following:
             return (first, following)
         try:
-            if first and (body.trailers or len(first) > self._connection.session.room(self.sender.stream_id)):
-                return (first,)
-            if first:
-                self.sender.data_nowait(first, ended=True)
-            else:
+            if not first:
                 self.sender.end(body.trailers)
-        except (BrokenPipeError, h2.SessionError):
+            elif body.trailers or (sent := self.sender.data_nowait(first, ended=True)) == 0:
+                return (first,)
+            elif sent < len(first):
+                return (first[sent:],)
+        except BrokenPipeError:
             return None  # the reader knows why
         self._sent_all(len(first))
         return None
