@@ -19,8 +19,7 @@ from trio_envoy.stats.query import parse
 from trio_envoy.stats.render import render
 
 ADMIN = "admin: {address: {socket_address: {address: 127.0.0.1, port_value: 0}}}\n"
-SLOW = (
-    """
+SLOW = """
 static_resources:
   clusters:
   - name: slow
@@ -31,10 +30,10 @@ static_resources:
   listeners:
   - name: l
     address: {socket_address: {address: 127.0.0.1, port_value: 0}}
-    filter_chains: [{filters: [{name: echo, typed_config: {'@type': %s}}]}]
+    filter_chains:
+    - filters:
+      - {name: echo, typed_config: {'@type': type.googleapis.com/envoy.extensions.filters.network.echo.v3.Echo}}
 """
-    % "type.googleapis.com/envoy.extensions.filters.network.echo.v3.Echo"
-)
 
 
 def a_server(config, *, network=None, **options):
