@@ -2,6 +2,7 @@
 
 import logging
 import socket
+import stat
 
 import pytest
 import trio
@@ -80,9 +81,10 @@ async def test_an_address_file_that_can_not_be_written_is_logged_and_no_more(adm
 
 async def test_it_may_be_a_pipe(admin, tmp_path):
     path = tmp_path / "admin.sock"
-    server = admin.compiled(f"admin: {{address: {{pipe: {{path: {path}}}}}}}")
+    server = admin.compiled(f"admin: {{address: {{pipe: {{path: {path}, mode: 384}}}}}}")
     async with trio.open_nursery() as tasks:
         await tasks.start(server.run)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
         async with await trio.open_unix_socket(str(path)) as stream:
             await stream.send_all(b"GET /ready HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
             data = b""
@@ -91,6 +93,15 @@ async def test_it_may_be_a_pipe(admin, tmp_path):
         server.lifecycle.stop()
 
     assert data.startswith(b"HTTP/1.1 200 OK")
+
+
+async def test_ipv6_may_take_ipv4_too(admin):
+    server = admin.compiled("admin: {address: {socket_address: {address: '::', port_value: 0, ipv4_compat: true}}}")
+    async with trio.open_nursery() as tasks:
+        await tasks.start(server.run)
+        stream = await trio.open_tcp_stream("127.0.0.1", server.admin.address.port)
+        await stream.aclose()
+        server.lifecycle.stop()
 
 
 async def test_without_an_address_there_is_none(admin):

@@ -70,6 +70,7 @@ class AdminServer:
         assert config.address is not None, "the server makes an admin only where there is an address"
         services = self._services = server.services
         self._path = server.command_line.admin_address_path
+        self._said = config.address
         self.address: Address = from_config(config.address)
         self.app = AdminApp(server, _allowed(config, server))
         scope = services.stats.scope("listener.admin.")
@@ -93,7 +94,13 @@ class AdminServer:
         Raises:
             BindError: the address can't be bound.
         """
-        sock = self._services.network.bind(self.address, reuse_port=False)
+        said = self._said
+        sock = self._services.network.bind(
+            self.address,
+            reuse_port=False,
+            ipv4_compat=said.socket_address is not None and said.socket_address.ipv4_compat,
+            mode=said.pipe.mode if said.pipe is not None else 0,
+        )
         sock.listen(BACKLOG)
         self.address = from_sockaddr(sock.family, sock.getsockname())
         listener = trio.SocketListener(trio.socket.from_stdlib_socket(sock))
