@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 CONFIG ?=
 
-.PHONY: run google test check fmt fmt-check lint type floors validate cov bench fuzz parity parity-record build clean help
+.PHONY: run google test check fmt fmt-check lint type validate cov bench parity parity-record build clean help
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16

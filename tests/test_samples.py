@@ -132,11 +132,11 @@ def test_dockerfiles_copy_what_is_there(path):
     text = (SAMPLES / path).read_text()
     copied = re.findall(r"^COPY (\S+) ", text, re.MULTILINE)
 
-    assert copied
-    for name in copied:
+    assert copied[0] == "."
+    for name in copied[1:]:
         for number in "12":
-            assert ((SAMPLES / path).parent / name.replace("${SERVICE_NAME}", number)).is_file(), name
-    assert "trio-envoy" in text
+            assert (SAMPLES.parent / name.replace("${SERVICE_NAME}", number)).is_file(), name
+    assert re.search(r"^CMD .*trio-envoy.*/etc/envoy/envoy.yaml", text, re.MULTILINE)
 
 
 def test_the_compose_file_is_that_of_the_tutorial():
@@ -147,7 +147,8 @@ def test_the_compose_file_is_that_of_the_tutorial():
         assert services[name]["networks"]["envoymesh"]["aliases"] == [name]
         assert services[name]["build"]["args"]["SERVICE_NAME"] == name[-1]
     for service in services.values():
-        assert (FRONT / service["build"]["dockerfile"]).is_file()
+        build = service["build"]
+        assert (FRONT / build["context"] / build["dockerfile"]).is_file()
 
 
 def test_the_flask_application_is_the_one_that_the_demo_stands_in_for():
