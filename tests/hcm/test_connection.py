@@ -238,7 +238,8 @@ async def test_a_request_that_never_became_one_is_counted_and_logged(status, fla
     assert exchange.logged == (status, logged, "why")
     assert exchange.managed.stats.downstream_cx_protocol_error == protocol_errors
     assert exchange.counts["total"] == 1
-    assert exchange.counts.get("completed", 0) == bool(status)
+    assert exchange.counts.get("completed", 0) == exchange.counts.get("response_before_rq_complete", 0) == bool(status)
+    assert exchange.counts["rx_reset"] == 1
 
 
 async def test_a_connection_is_counted_from_its_beginning_to_its_end(autojump_clock):

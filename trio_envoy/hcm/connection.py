@@ -336,8 +336,13 @@ class HcmConnection:
 
     def protocol_error(self, info: StreamInfo, details: str, status: int) -> None:
         """What the codec has answered itself (400, 426, 431, 501; 0 in HTTP/2), or what ended in its head."""
+        stats = self._manager.stats
+        if status:
+            self._count_early_response()
+        else:
+            stats.downstream_rq_rx_reset += 1
         if status != _TOO_SLOW and not info.flags & DC:
-            self._manager.stats.downstream_cx_protocol_error += 1
+            stats.downstream_cx_protocol_error += 1
             info.flags |= DPE
         info.details = details
         info.status = status

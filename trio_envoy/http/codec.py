@@ -87,6 +87,7 @@ class ServerStats(Protocol):
     downstream_cx_http2_active: int
     downstream_cx_http2_total: int
     downstream_cx_protocol_error: int
+    downstream_cx_destroy_active_rq: int
     downstream_cx_destroy_local: int
     downstream_cx_destroy_local_active_rq: int
     downstream_cx_destroy_remote: int

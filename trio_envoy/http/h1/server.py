@@ -210,8 +210,15 @@ class Http1ServerConnection:
         except RemoteProtocolError:
             info = self._new_info(self.now())
             info.flags |= DC
+            self._count_active()
             info.wire_bytes_received = self._parser.refused_bytes
             self._handler.protocol_error(info, "downstream_remote_disconnect", 0)
+
+    def _count_active(self) -> None:
+        """The client has left in the middle of a request."""
+        stats = self._context.stats
+        stats.downstream_cx_destroy_active_rq += 1
+        stats.downstream_cx_destroy_remote_active_rq += 1
 
     def _new_info(self, now: float) -> StreamInfo:
         if now >= self._wall_until:
@@ -274,7 +281,7 @@ class Http1ServerConnection:
         if stream is not None:
             if cause is Cause.PEER_GONE:
                 stats.downstream_cx_destroy_remote += 1
-                stats.downstream_cx_destroy_remote_active_rq += 1
+                self._count_active()
             with guard.open():
                 await self._handler.interrupted(stream, cause)
             self._stream = None

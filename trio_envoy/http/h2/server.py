@@ -154,6 +154,7 @@ class Http2ServerConnection(Driver):
     def _count_active(self, *, local: bool) -> None:
         if self.streams:
             stats = self.context.stats
+            stats.downstream_cx_destroy_active_rq += 1
             if local:
                 stats.downstream_cx_destroy_local_active_rq += 1
             else:
