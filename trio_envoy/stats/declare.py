@@ -152,6 +152,7 @@ class StatsBlock(metaclass=_Declaration):
     """
 
     __slots__ = ()
+
     def __init__(self, recording: list[Histogram] | None = None) -> None:
         recording = [] if recording is None else recording
         cls = type(self)
