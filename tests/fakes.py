@@ -206,6 +206,10 @@ class FakeCodec:
             return self._complete
         return self._body is None or self._body.read_nowait() == b""
 
+    @property
+    def request_here(self):
+        return self._body is None
+
     async def inform(self, status, headers):
         self.informed.append((status, list(headers)))
 

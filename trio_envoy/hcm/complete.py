@@ -28,7 +28,8 @@ def complete(manager: HttpConnectionManager, stream: HttpStream, now: float) -> 
     response = stream.response
     if response is not None and response.body is not None and (trailers := response.body.trailers) is not None:
         info.response_trailers = trailers
-    stream.on_complete.clear()  # they refer to the stream: without the circle its memory is free at once
+    stream.on_complete.clear()  # these refer to the stream: without the circles its memory is free at once
+    stream.request.body = None
     for log in manager.access_logs:
         log.log(stream)
 

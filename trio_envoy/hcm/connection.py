@@ -103,7 +103,7 @@ class HcmConnection:
     def handle(self, codec: ServerStream) -> Coroutine[Any, Any, None]:
         """Answer one request; see http.codec.Handler."""
         stream = self._begin(codec)
-        return self._exchange(stream) if codec.request.body is None else self._exchange_with_tasks(stream)
+        return self._exchange(stream) if codec.request_here else self._exchange_with_tasks(stream)
 
     async def _exchange_with_tasks(self, stream: HttpStream) -> None:
         """With a nursery for the upload of the request's body."""

@@ -26,7 +26,7 @@ class HttpStream:
         first_route: the route that the request began with: it settles which filters run.
         guard: deadlines.
         codec: the codec's side, for inform() and reset().
-        tasks: nursery that lives as long as the exchange; None when the request has no body to stream.
+        tasks: nursery that lives as long as the exchange; None when all of the request is here.
         response: set before encoders run.
         local: a filter's own per-request state, keyed by the filter itself.
         on_complete: called, in order, when all is over; never block, never raise.

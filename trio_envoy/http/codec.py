@@ -30,6 +30,7 @@ class ServerStream(Protocol):
         responded: response headers have been written.
         request_complete: the request was read to its end. A response that begins before that closes an HTTP/1
             connection, and is counted as downstream_rq_response_before_rq_complete.
+        request_here: the last byte of the request has come, read or not.
     """
 
     request: Request
@@ -39,6 +40,10 @@ class ServerStream(Protocol):
 
     @property
     def request_complete(self) -> bool:
+        """See above."""
+
+    @property
+    def request_here(self) -> bool:
         """See above."""
 
     async def inform(self, status: int, headers: Headers) -> None:
@@ -131,7 +136,7 @@ class ClientStream(Protocol):
 
         Args:
             request: a body of None, or one that is here whole (read_nowait gives it), goes out with the headers.
-            tasks: gets the upload child if the body is not here yet; may be None only if there is no body.
+            tasks: gets the upload child if the body is not here yet; may be None if all of it is.
             inform: where 1xx go; None drops them.
 
         Raises:

@@ -171,18 +171,13 @@ class Http1ClientConnection:
         self._uploaded = False
         self._request_error = None
         self._upload_scope = trio.CancelScope()
-        if tasks is not None:
+        if tasks is None:
+            await self._upload(rest, body, encoding, self._upload_scope)
+        else:
             tasks.start_soon(self._upload, rest, body, encoding, self._upload_scope)
-            return
-        assert body is None, "a body that is not here needs a task"
-        try:
-            await send_all(self.channel, rest)
-        except OSError as error:
-            raise self._terminated() from error
-        self._sent_last(len(rest))
 
     async def _upload(self, rest: bytes, body: Body | None, encoding: Encoding, scope: trio.CancelScope) -> None:
-        """A child task: send the rest of the request. Never raises; the reader finds out from the connection."""
+        """A child task, or all of the request is here: send the rest of the request. Never raises; the reader finds out from the connection."""
         channel, chunked = self.channel, encoding is writer.CHUNKED
         with scope:
             try:

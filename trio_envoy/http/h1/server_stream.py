@@ -117,6 +117,11 @@ class Http1ServerStream:
         framing = self._framing
         return framing is None or framing.drained
 
+    @property
+    def request_here(self) -> bool:
+        framing = self._framing
+        return framing is None or framing.ended
+
     async def inform(self, status: int, headers: Headers) -> None:
         """Write an informational response: the first one, and only with proxy_100_continue (as Envoy, measured)."""
         connection = self._connection

@@ -226,11 +226,13 @@ class Http2ClientStream:
         self._begin(request)
         body = request.body
         ready = None if body is None else self._send_what_is_here(body)
-        if ready is not None and body is not None:
-            assert tasks is not None, "a body that is not here needs a task"
-            self._upload_scope = trio.CancelScope()
-            tasks.start_soon(self._upload, body, ready, self._upload_scope)
         self._connection.flush()
+        if ready is not None and body is not None:
+            self._upload_scope = trio.CancelScope()
+            if tasks is None:
+                await self._upload(body, ready, self._upload_scope)
+            else:
+                tasks.start_soon(self._upload, body, ready, self._upload_scope)
         while True:
             if self._continue and inform is not None:
                 self._continue = False
@@ -296,7 +298,7 @@ class Http2ClientStream:
         return None
 
     async def _upload(self, body: Body, ready: tuple[bytes, ...], scope: trio.CancelScope) -> None:
-        """A child task: send the body. Never raises; exchange() or the response's body tells what went wrong."""
+        """A child task, or all of the request is here: send the body. Never raises; exchange() or the response's body tells what went wrong."""
         with scope:
             try:
                 await self.sender.body(body, ready)

@@ -386,6 +386,10 @@ class Http2ServerStream:
     def request_complete(self) -> bool:
         return self.incoming is None or self.incoming.ended
 
+    @property
+    def request_here(self) -> bool:
+        return self.request_complete
+
     def cut(self, cause: Cause) -> None:
         """The stream can't go on; its task may not have begun to run."""
         if self.ended_by is None:

@@ -425,6 +425,7 @@ class Exchange(LbContext):
 
     def _completed(self) -> None:
         """The stream is over, well or badly."""
+        self._upload = None  # refers to this
         if self._charged:
             self._charge_end()
         self._release()
