@@ -177,7 +177,10 @@ class Http1ClientConnection:
             tasks.start_soon(self._upload, rest, body, encoding, self._upload_scope)
 
     async def _upload(self, rest: bytes, body: Body | None, encoding: Encoding, scope: trio.CancelScope) -> None:
-        """A child task, or all of the request is here: send the rest of the request. Never raises; the reader finds out from the connection."""
+        """Send the rest of the request, in a child task unless all of it is here.
+
+        Never raises; the reader finds out from the connection.
+        """
         channel, chunked = self.channel, encoding is writer.CHUNKED
         with scope:
             try:

@@ -298,7 +298,10 @@ class Http2ClientStream:
         return None
 
     async def _upload(self, body: Body, ready: tuple[bytes, ...], scope: trio.CancelScope) -> None:
-        """A child task, or all of the request is here: send the body. Never raises; exchange() or the response's body tells what went wrong."""
+        """Send the body, in a child task unless all of it is here.
+
+        Never raises; exchange() or the response's body tells what went wrong.
+        """
         with scope:
             try:
                 await self.sender.body(body, ready)
