@@ -65,6 +65,7 @@ class HcmConnection:
         self._streams: dict[ServerStream, HttpStream] = {}
         self._codec: ServerConnection | None = None
         self._draining = False
+        self._received = self._sent = 0  # bytes that are counted
         self._now = trio.lowlevel.current_clock().current_time
 
     async def serve(self) -> None:
@@ -95,10 +96,17 @@ class HcmConnection:
         stats, info = self._manager.stats, self._connection.info
         stats.downstream_cx_active -= 1
         stats.downstream_cx_destroy += 1
-        stats.downstream_cx_rx_bytes_total += info.bytes_received
-        stats.downstream_cx_tx_bytes_total += info.bytes_sent
+        self._count_bytes()
         if info.tls is not None:
             stats.downstream_cx_ssl_active -= 1
+
+    def _count_bytes(self) -> None:
+        """What was moved since the last time: a connection may live for days."""
+        stats, info = self._manager.stats, self._connection.info
+        received, sent = info.bytes_received, info.bytes_sent
+        stats.downstream_cx_rx_bytes_total += received - self._received
+        stats.downstream_cx_tx_bytes_total += sent - self._sent
+        self._received, self._sent = received, sent
 
     def handle(self, codec: ServerStream) -> Coroutine[Any, Any, None]:
         """Answer one request; see http.codec.Handler."""
@@ -332,6 +340,7 @@ class HcmConnection:
     def _finish(self, stream: HttpStream) -> None:
         stream.guard.disarm_exchange()
         del self._streams[stream.codec]
+        self._count_bytes()
         complete(self._manager, stream, self._now())
 
     def protocol_error(self, info: StreamInfo, details: str, status: int) -> None:
