@@ -5,6 +5,7 @@ from trio_envoy.errors import (
     ConfigError,
     ConfigErrors,
     Fault,
+    Faults,
     RemoteProtocolError,
     UpstreamFailure,
     render_path,
@@ -44,6 +45,37 @@ def test_a_fault_of_an_object_may_be_one_of_its_fields(field, path):
     error = ConfigError("bad", at=target, field=field)
 
     assert (str(error), error.at, error.field, error.others) == ("bad", target, path, ())
+
+
+def test_faults_of_parts_are_raised_as_one():
+    faults = Faults()
+    first, second = ConfigError("one"), ConfigError("two")
+    second.others = (ConfigError("three"),)
+    for error in (first, second):
+        with faults:
+            raise error
+    with faults:
+        pass
+
+    with pytest.raises(ConfigError) as caught:
+        faults.raise_all()
+
+    assert caught.value is first
+    assert [error.text for error in caught.value.others] == ["two", "three"]
+    assert second.others == ()
+
+
+def test_without_faults_nothing_is_raised():
+    Faults().raise_all()
+
+
+def test_other_exceptions_pass():
+    faults = Faults()
+
+    with pytest.raises(ValueError, match="bug"), faults:
+        raise ValueError("bug")
+
+    assert faults.errors == []
 
 
 def test_an_upstream_failure_tells_what_the_transport_said():

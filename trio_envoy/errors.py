@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from types import TracebackType
 
 import attrs
 
@@ -56,6 +57,49 @@ class ConfigError(Exception):
         self.at = at
         self.field: Path = (field,) if isinstance(field, str) else field
         self.others: tuple[ConfigError, ...] = ()
+
+
+class Faults:
+    """Collects the faults of parts that are built one after the other, so that all of them are told at once.
+
+    `with faults:` around a part keeps its ConfigError, and the ones told with it; raise_all() raises what was kept.
+
+    Attributes:
+        errors: what was kept, each without others.
+    """
+
+    __slots__ = ("errors",)
+
+    def __init__(self) -> None:
+        self.errors: list[ConfigError] = []
+
+    def __enter__(self) -> None:
+        """Begin a part."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        """Keep a ConfigError; other exceptions pass."""
+        if error is None or not isinstance(error, ConfigError):
+            return False
+        self.add(error)
+        return True
+
+    def add(self, error: ConfigError) -> None:
+        """Keep a fault, and those told with it."""
+        self.errors += (error, *error.others)
+        error.others = ()
+
+    def raise_all(self) -> None:
+        """Raise what was kept as one error, if there is anything.
+
+        Raises:
+            ConfigError: the first one, with the rest as its `others`.
+        """
+        if self.errors:
+            first, *others = self.errors
+            first.others = tuple(others)
+            raise first
 
 
 class ConfigErrors(Exception):

@@ -138,6 +138,8 @@ class Runtime:
                 except ValueError as error:
                     raise ConfigError(str(error), at=layer, field="static_layer") from None
             elif layer.disk_layer is not None:
+                if not layer.disk_layer.symlink_root:
+                    raise ConfigError("invalid file path", at=layer.disk_layer, field="symlink_root")
                 self._layers.append(_DiskLayer(layer.name, layer.disk_layer, service_cluster))
             elif layer.admin_layer is not None:
                 if self._admin is not None:

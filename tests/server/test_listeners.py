@@ -75,13 +75,19 @@ def test_all_faults_are_gathered():
 
 def test_two_on_one_address_are_a_fault():
     manager = ListenerManager(
-        [a_config("a", 8080), a_config("b", 8080), a_config("c", 8080, bind_to_port=False), a_config("d")],
+        [
+            a_config("a", 8080),
+            a_config("b", 8080),
+            a_config("c", 8080, bind_to_port=False),
+            a_config("d"),
+            a_config("e"),
+        ],
         a_services(),
         None,
     )
 
     assert [str(error) for error in manager.errors] == [
-        "error adding listener: 'b' has duplicate address '127.0.0.1:8080' as existing listener"
+        f"error adding listener: '{name}' has duplicate address '127.0.0.1:8080' as existing listener" for name in "bc"
     ]
 
 

@@ -63,9 +63,136 @@ def test_compiling_collects_the_faults_of_all_parts():
     assert [fault.path for fault in caught.value.faults] == [
         ("admin", "allow_paths", 0, "safe_regex", "regex"),
         ("static_resources", "clusters", 1, "name"),
+        ("static_resources", "listeners", 0),
         ("static_resources", "listeners", 0, "address", "socket_address", "address"),
     ]
-    assert [fault.line for fault in caught.value.faults] == [4, 6, 8]
+    assert [fault.line for fault in caught.value.faults] == [4, 6, 8, 8]
+
+
+FAULTS = """
+stats_flush_interval: 1s
+stats_flush_on_admin: true  # F
+layered_runtime:
+  layers:
+  - name: a
+    static_layer: {a: [1]}  # F
+stats_config:
+  stats_tags:
+  - tag_name: t
+    regex: "(a"  # F
+admin:
+  address: {socket_address: {address: 127.0.0.1, port_value: 0}}
+  access_log_path: /no/such/directory/log  # F
+static_resources:
+  clusters:
+  - name: one
+    lb_policy: RING_HASH  # F
+    max_requests_per_connection: 1  # F
+    common_http_protocol_options: {max_requests_per_connection: 2}
+    health_checks:
+    - timeout: 1s
+      interval: 1s
+      unhealthy_threshold: 1
+      healthy_threshold: 1
+      http_health_check:
+        path: /
+        request_headers_to_remove: [host]  # F
+    transport_socket:
+      name: tls
+      typed_config:
+        "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext
+        common_tls_context:
+          tls_params:
+            ecdh_curves: [P-12]  # F
+          validation_context:
+            trusted_ca: {filename: /no/such/file}  # F
+    load_assignment:
+      cluster_name: one
+      endpoints:
+      - lb_endpoints:
+        - endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: 1}}}
+        - endpoint: {address: {socket_address: {address: host.test, port_value: 1}}}  # F
+        - endpoint: {address: {socket_address: {address: other.test, port_value: 1}}}  # F
+  - name: two
+  - name: two  # F
+  listeners:
+  - name: l
+    address: {socket_address: {address: a.test, port_value: 1}}  # F
+    additional_addresses:
+    - address: {socket_address: {address: b.test, port_value: 1}}  # F
+    access_log:
+    - name: a
+      typed_config:
+        "@type": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog
+        path: /no/such/directory/log  # F
+    filter_chains:
+    - filter_chain_match: {destination_port: 1}
+      transport_socket:
+        name: tls
+        typed_config:  # F
+          "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext
+      filters:
+      - name: hcm
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: a
+          codec_type: HTTP3  # F
+          internal_address_config:
+            cidr_ranges:
+            - address_prefix: nonsense  # F
+          access_log:
+          - name: a
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog
+              log_format: {text_format_source: {inline_string: "%NOPE%"}}  # F
+          route_config:
+            request_headers_to_remove: [host]  # F
+            virtual_hosts:
+            - name: a
+              domains: ["*"]
+              request_headers_to_add:
+              - header: {key: host, value: a}  # F
+              - header: {key: a, value: "%NOPE%"}  # F
+              routes:
+              - match: {prefix: /one}
+                route: {cluster: one}  # its own faults are enough
+              - match: {prefix: /}
+                route: {cluster: nowhere}  # F
+              - match: {safe_regex: {regex: "["}}  # F
+                route: {cluster: two}
+            - name: b
+              domains: ["*"]  # F
+          http_filters:
+          - name: router
+            disabled: true  # F
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router
+    - filters:
+      - name: hcm
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: b
+          route_config:
+            virtual_hosts:
+            - name: a
+              domains: [a.test, b.test, a.test, b.test]  # F
+              routes:
+              - match: {prefix: /}
+                route: {weighted_clusters: {clusters: [{weight: 1}, {weight: 1, name: nowhere}]}}  # F
+          http_filters:
+          - name: router
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router
+"""
+
+
+def test_all_faults_of_a_file_come_at_once_each_in_its_place():
+    with pytest.raises(ConfigErrors) as caught:
+        a_server(FAULTS)
+
+    marked = {number for number, line in enumerate(FAULTS.splitlines(), 1) if line.endswith("# F")}
+    assert sorted({fault.line for fault in caught.value.faults}) == sorted(marked), str(caught.value)
+    assert all(fault.column for fault in caught.value.faults)
 
 
 def test_flags_win_over_the_node_of_the_file():

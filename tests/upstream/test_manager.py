@@ -36,6 +36,7 @@ def test_all_that_is_wrong_is_told(services):
     ]
     assert manager.errors[0].at is twice
     assert list(manager.clusters) == ["a"]
+    assert manager.names == {"a", "bad"}
 
 
 async def test_it_has_started_when_all_clusters_are_warm(services, autojump_clock, nursery, monkeypatch):

@@ -94,7 +94,6 @@ def test_the_extension_wins_over_deprecated_fields():
     options = options_of(
         http2_protocol_options=Http2ProtocolOptions(),
         common_http_protocol_options=HttpProtocolOptions(idle_timeout=1.0),
-        max_requests_per_connection=5,
         **extended(
             explicit_http_config=ExplicitHttpConfig(http_protocol_options=Http1ProtocolOptions(enable_trailers=True)),
             common_http_protocol_options=HttpProtocolOptions(
@@ -113,12 +112,26 @@ def test_the_extension_wins_over_deprecated_fields():
 
 def test_zero_turns_timeouts_and_limits_off():
     options = options_of(
-        common_http_protocol_options=HttpProtocolOptions(idle_timeout=0.0, max_requests_per_connection=0),
-        max_requests_per_connection=0,
+        common_http_protocol_options=HttpProtocolOptions(idle_timeout=0.0, max_requests_per_connection=0)
     )
 
     assert options.idle_timeout == inf
     assert options.max_requests_per_connection == inf
+    assert options_of(max_requests_per_connection=0).max_requests_per_connection == inf
+
+
+@pytest.mark.parametrize(("old", "new"), [(5, 6), (0, 0)])
+def test_the_limit_of_requests_stands_in_one_place(old, new):
+    with pytest.raises(ConfigError, match="Only one of max_requests_per_connection from Cluster") as caught:
+        options_of(
+            max_requests_per_connection=old,
+            **extended(
+                explicit_http_config=ExplicitHttpConfig(http_protocol_options=Http1ProtocolOptions()),
+                common_http_protocol_options=HttpProtocolOptions(max_requests_per_connection=new),
+            ),
+        )
+
+    assert caught.value.field == ("max_requests_per_connection",)
 
 
 def test_the_deprecated_limit_of_requests_still_counts():

@@ -10,7 +10,7 @@ from trio_envoy.errors import ConfigError, UpstreamFailure
 from trio_envoy.net.address import PipeAddress, from_sockaddr
 from trio_envoy.net.stream_info import UF
 from trio_envoy.registry import Category, register
-from trio_envoy.upstream.transport import Dialer, connect_failure
+from trio_envoy.upstream.transport import Dialer, connect_failure, make_transport
 
 HOST = address("10.0.0.1:80")
 
@@ -50,8 +50,8 @@ def test_an_extension_that_is_no_upstream_transport_socket_is_refused():
     config = config_of(transport_socket=TransportSocket(name="t", typed_config=object()))
     services = make_services()
 
-    with pytest.raises(ConfigError, match="'t' is no transport socket for clusters"):
-        Dialer(config, services, services.stats.scope("cluster.c."))
+    with pytest.raises(ConfigError, match="Didn't find a registered implementation for 't' with type URL: ''"):
+        make_transport(config, services, services.stats.scope("cluster.c."))
 
 
 async def test_a_real_connection(nursery):
@@ -59,7 +59,7 @@ async def test_a_real_connection(nursery):
     nursery.start_soon(services.poller.run)
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
     where = from_sockaddr(listener.socket.family, listener.socket.getsockname())
-    dialer = Dialer(config_of(), services, services.stats.scope("cluster.c."))
+    dialer = Dialer(config_of(), services, None)
 
     channel = await dialer.dial(where)
     accepted = await listener.accept()
@@ -79,7 +79,7 @@ async def test_a_real_refusal():
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
     where = from_sockaddr(listener.socket.family, listener.socket.getsockname())
     await trio.aclose_forcefully(listener)
-    dialer = Dialer(config_of(), services, services.stats.scope("cluster.c."))
+    dialer = Dialer(config_of(), services, None)
 
     with pytest.raises(UpstreamFailure) as caught:
         await dialer.dial(where)
@@ -91,7 +91,7 @@ async def test_a_transport_socket_shakes_hands(monkeypatch):
     services = make_services()
     monkeypatch.setattr(Dialer, "_connected", connect_in_memory)
     config = config_of(transport_socket=TransportSocket(name="t", typed_config=Shaking()))
-    dialer = Dialer(config, services, services.stats.scope("cluster.c."))
+    dialer = Dialer(config, services, make_transport(config, services, services.stats.scope("cluster.c.")))
 
     channel = await dialer.dial(HOST, hostname="h", server_name="s", alpn=("h2",))
 

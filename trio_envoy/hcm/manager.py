@@ -16,7 +16,7 @@ from trio_envoy.accesslog.log import AccessLog
 from trio_envoy.config.hcm import CodecType, ServerHeaderTransformation
 from trio_envoy.config.hcm import HttpConnectionManager as Config
 from trio_envoy.config.hcm import HttpFilter as FilterConfig
-from trio_envoy.errors import ConfigError
+from trio_envoy.errors import ConfigError, Faults
 from trio_envoy.hcm.codecs import Codecs
 from trio_envoy.hcm.connection import HcmConnection
 from trio_envoy.hcm.context import FilterContext
@@ -54,9 +54,12 @@ class HttpConnectionManager:
             terminal: answers every request, without routes and filters (the admin interface).
 
         Raises:
-            ConfigError: a filter that isn't there, a chain that does not end in a terminal filter, a bad route ...
+            ConfigError: a filter that isn't there, a chain that does not end in a terminal filter, a bad route ...; all
+                that is wrong, at once.
         """
-        _check(config)
+        faults = Faults()
+        with faults:
+            _check(config)
         self.config = config
         self.context = context
         self.services = context.services
@@ -65,10 +68,19 @@ class HttpConnectionManager:
         self.stats = self.scope.block(HcmStats)
         self.scope.scope("tracing.").block(TracingStats)
         self.listener_stats = context.listener_scope.scope(prefix).block(ListenerHttpStats)
-        self.routes = self._routes() if terminal is None else None
-        self.edge = Edge(config, self.services, self.routes.internal_only_headers if self.routes is not None else ())
-        self.chain = self._chain() if terminal is None else HttpFilterChain((), terminal.answer, self.local_response)
-        self.access_logs = tuple(AccessLog(entry, self.services) for entry in config.access_log)
+        self.routes: RouteTable | None = None
+        with faults:
+            self.routes = self._routes() if terminal is None else None
+        hidden = self.routes.internal_only_headers if self.routes is not None else ()
+        with faults:
+            self.edge = Edge(config, self.services, hidden)
+        with faults:
+            self.chain = (
+                self._chain() if terminal is None else HttpFilterChain((), terminal.answer, self.local_response)
+            )
+        with faults:
+            self.access_logs = tuple(AccessLog(entry, self.services) for entry in config.access_log)
+        faults.raise_all()
         self.server_name = config.server_name.encode() or b"envoy"
         self.server_header = config.server_header_transformation
         self.overwrite_server = config.server_header_transformation is ServerHeaderTransformation.OVERWRITE

@@ -19,7 +19,7 @@ import attrs
 
 from trio_envoy.config.core import DataSource
 from trio_envoy.config.tls import CommonTlsContext, TlsCertificate, TlsParameters, TlsProtocol
-from trio_envoy.errors import ConfigError
+from trio_envoy.errors import ConfigError, Faults
 from trio_envoy.net.certificates import BadKey, CertificateFacts, Described, check_key, describe, is_weak
 from trio_envoy.net.data_source import read
 
@@ -100,12 +100,26 @@ def compile_tls(common: CommonTlsContext, *, server: bool, required: bool = Fals
         required: require_client_certificate.
 
     Raises:
-        ConfigError: a file can't be read, a key does not fit, a cipher is unknown ...
+        ConfigError: a file can't be read, a key does not fit, a cipher is unknown ...; all that is wrong, at once.
     """
-    identity, chain = _identity(common, server=server)
-    trusted_ca, ca = _trusted(common)
+    faults = Faults()
+    identity, chain = None, None
+    with faults:
+        identity, chain = _identity(common, server=server)
+    trusted_ca, ca = b"", None
+    with faults:
+        trusted_ca, ca = _trusted(common)
     parameters = common.tls_params or TlsParameters()
     minimum = _VERSIONS.get(parameters.tls_minimum_protocol_version, ssl.TLSVersion.TLSv1_2)
+    ciphers, curve = "", ""
+    alpn: tuple[str, ...] = ()
+    with faults:
+        ciphers = _ciphers(parameters)
+    with faults:
+        curve = _curve(parameters)
+    with faults:
+        alpn = _alpn(common)
+    faults.raise_all()
     newest = ssl.TLSVersion.TLSv1_3 if server else ssl.TLSVersion.TLSv1_2
     spec = Spec(
         server=server,
@@ -114,9 +128,9 @@ def compile_tls(common: CommonTlsContext, *, server: bool, required: bool = Fals
         required=bool(trusted_ca) and (required or not server),
         minimum=minimum,
         maximum=_VERSIONS.get(parameters.tls_maximum_protocol_version, newest),
-        ciphers=_ciphers(parameters),
-        curve=_curve(parameters),
-        alpn=_alpn(common),
+        ciphers=ciphers,
+        curve=curve,
+        alpn=alpn,
     )
     try:
         make_context(spec)
@@ -163,6 +177,8 @@ def _identity(common: CommonTlsContext, *, server: bool) -> tuple[Identity | Non
         if server:
             raise ConfigError("No TLS certificates found for server context", at=common)
         return None, None
+    if not server and all(each == TlsCertificate() for each in certificates):
+        return None, None  # Envoy takes it for none
     if len(certificates) > 1:
         raise ConfigError(
             "Multiple TLS certificates are not supported for client contexts"

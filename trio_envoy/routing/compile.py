@@ -18,7 +18,7 @@ from trio_envoy.config.route_action import (
     RouteAction,
     WeightedCluster,
 )
-from trio_envoy.errors import ConfigError
+from trio_envoy.errors import ConfigError, Faults
 from trio_envoy.net import data_source
 from trio_envoy.routing import entry
 from trio_envoy.routing.context import RouteContext
@@ -47,6 +47,9 @@ class _Levels:
     response: Level | None
 
 
+_NO_LEVELS: Final = _Levels(None, None)
+
+
 def _levels(source: config.RouteConfiguration | config.VirtualHost | config.Route) -> _Levels:
     return _Levels(request_level(source), response_level(source))
 
@@ -55,19 +58,17 @@ class TableCompiler:
     """Compiles the routes of one RouteConfiguration, and collects what is wrong with them.
 
     Attributes:
-        faults: of the routes compiled so far.
+        faults: of the table, and of the routes compiled so far.
     """
 
     def __init__(self, table: config.RouteConfiguration, context: RouteContext) -> None:
-        """Compile what all routes share.
-
-        Raises:
-            ConfigError: a bad header operation of the table.
-        """
-        self.faults: list[ConfigError] = []
+        """Compile what all routes share."""
+        self.faults = Faults()
         self._table = table
         self._context = context
-        self._levels = _levels(table)
+        self._levels = _NO_LEVELS
+        with self.faults:
+            self._levels = _levels(table)
         self._gatherer = OverridesGatherer()
         self._ignore_parameters = table.ignore_path_parameters_in_path_matching
         validate = table.validate_clusters
@@ -83,17 +84,13 @@ class TableCompiler:
             include_attempt_count_in_response=host.include_attempt_count_in_response,
             include_is_timeout_retry_header=host.include_is_timeout_retry_header,
         )
-        try:
+        levels = _NO_LEVELS
+        with self.faults:
             levels = _levels(host)
-        except ConfigError as fault:
-            self.faults.append(fault)
-            return
         for route in host.routes:
-            try:
+            with self.faults:
                 target = self._target(_Place(host, compiled, levels, route, _levels(route)))
                 yield compile_candidate(route.match, target, self._context, ignore_parameters=self._ignore_parameters)
-            except ConfigError as fault:
-                self.faults.append(fault)
 
     def _target(self, place: _Place) -> Target:
         route = place.route
@@ -147,7 +144,12 @@ class TableCompiler:
         return self._route(place, forward)
 
     def _weighted(self, place: _Place, forward: entry.ForwardAction, several: WeightedCluster) -> Target:
-        shares = [self._share(place, forward, cluster, several) for cluster in several.clusters]
+        faults = Faults()
+        shares = []
+        for cluster in several.clusters:
+            with faults:
+                shares.append(self._share(place, forward, cluster, several))
+        faults.raise_all()
         total = sum(share.weight for share in shares)
         if total == 0:
             raise ConfigError("Sum of weights in the weighted_cluster must be greater than 0.", at=several)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Generic, TypeVar
 
-from trio_envoy.errors import ConfigError
+from trio_envoy.errors import ConfigError, Faults
 
 T = TypeVar("T")
 
@@ -28,8 +28,9 @@ class Domains(Generic[T]):
             ignore_port: compare without the port of the authority.
 
         Raises:
-            ConfigError: a domain that is there twice.
+            ConfigError: domains that are there twice, all at once.
         """
+        faults = Faults()
         self._exact: dict[bytes, T] = {}
         self._any: T | None = None
         suffixes: dict[int, dict[bytes, T]] = {}
@@ -39,11 +40,8 @@ class Domains(Generic[T]):
                 domain = text.lower().encode()
                 if domain == b"*":
                     if self._any is not None:
-                        raise ConfigError(
-                            f"Only a single wildcard domain is permitted in route {table}",
-                            at=config,
-                            field=("domains", index),
-                        )
+                        wrong = f"Only a single wildcard domain is permitted in route {table}"
+                        faults.add(ConfigError(wrong, at=config, field=("domains", index)))
                     self._any = target
                     continue
                 if domain.startswith(b"*"):
@@ -53,13 +51,11 @@ class Domains(Generic[T]):
                 else:
                     place, key = self._exact, domain
                 if key in place:
-                    raise ConfigError(
-                        "Only unique values for domains are permitted. "
-                        f"Duplicate entry of domain {text.lower()} in route {table}",
-                        at=config,
-                        field=("domains", index),
-                    )
+                    wrong = f"Duplicate entry of domain {text.lower()} in route {table}"
+                    wrong = f"Only unique values for domains are permitted. {wrong}"
+                    faults.add(ConfigError(wrong, at=config, field=("domains", index)))
                 place[key] = target
+        faults.raise_all()
         self._suffixes: _ByLength[T] = tuple(sorted(suffixes.items(), reverse=True))
         self._prefixes: _ByLength[T] = tuple(sorted(prefixes.items(), reverse=True))
         self._only_any = not (self._exact or suffixes or prefixes)

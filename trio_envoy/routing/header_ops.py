@@ -17,7 +17,7 @@ from typing import Final, Protocol
 import attrs
 
 from trio_envoy.config.core import HeaderAppendAction, HeaderValueOption
-from trio_envoy.errors import ConfigError
+from trio_envoy.errors import ConfigError, Faults
 from trio_envoy.formatter.compile import Render, compile_text
 from trio_envoy.formatter.context import LogContext
 from trio_envoy.http.fields import REQUEST_ONCE, RESPONSE_ONCE, is_pseudo
@@ -189,11 +189,18 @@ def _level(
 ) -> Level | None:
     if not to_add and not to_remove and authority is None:
         return None
-    remove = tuple(_removable(config, side.remove_field, i, name) for i, name in enumerate(to_remove))
-    changes = tuple(_compile(option, side.once) for option in to_add)
+    faults = Faults()
+    remove, changes = [], []
+    for index, name in enumerate(to_remove):
+        with faults:
+            remove.append(_removable(config, side.remove_field, index, name))
+    for option in to_add:
+        with faults:
+            changes.append(_compile(option, side.once))
+    faults.raise_all()
     simple = all(map(_is_plain_append, changes))
     appends = tuple((change.name, change.literal or b"") for change in changes) if simple else None
-    return Level(remove, changes, appends, authority)
+    return Level(tuple(remove), tuple(changes), appends, authority)
 
 
 def _is_plain_append(change: _Change) -> bool:

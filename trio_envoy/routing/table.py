@@ -11,7 +11,6 @@ import attrs
 
 from trio_envoy.config.route import RouteConfiguration, TlsRequirementType
 from trio_envoy.config.route import VirtualHost as HostConfig
-from trio_envoy.errors import ConfigError
 from trio_envoy.http.message import Request
 from trio_envoy.net.stream_info import StreamInfo
 from trio_envoy.routing.compile import TableCompiler
@@ -68,14 +67,9 @@ class RouteTable:
             return _Host(steps, None if tls is TlsRequirementType.NONE else tls)
 
         hosts = [(source, source.domains, host(source)) for source in config.virtual_hosts]
-        faults = compiler.faults
-        try:
+        with compiler.faults:
             self._domains = Domains(hosts, table=config.name, ignore_port=config.ignore_port_in_host_matching)
-        except ConfigError as fault:
-            faults.append(fault)
-        if faults:
-            faults[0].others = tuple(faults[1:])
-            raise faults[0]
+        compiler.faults.raise_all()
 
     def match(self, request: Request, info: StreamInfo) -> Route | None:
         """The route of this request, everything in it settled; None: 404, NR, `route_not_found`.

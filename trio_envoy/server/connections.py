@@ -15,7 +15,7 @@ import trio
 
 from trio_envoy.accesslog.log import AccessLog
 from trio_envoy.config.listener import Listener as Config
-from trio_envoy.errors import CloseConnection
+from trio_envoy.errors import CloseConnection, Faults
 from trio_envoy.formatter.context import Logged
 from trio_envoy.net.channel import Channel
 from trio_envoy.net.filter import Connection
@@ -86,8 +86,9 @@ class ConnectionHandler:
             context: of its filters.
 
         Raises:
-            ConfigError: a chain or a filter can't be.
+            ConfigError: a chain, a filter or a log can't be; all that can't, at once.
         """
+        faults = Faults()
         services = context.services
         scope = context.listener_scope
         self.stats = scope.block(ListenerStats)
@@ -98,12 +99,16 @@ class ConnectionHandler:
         self._timers = services.timers
         self._name = context.listener_name
         self._direction = context.direction
-        self._chains = compile_chains(config, context)
-        self._filters = compile_listener_filters(config.listener_filters, context)
+        with faults:
+            self._chains = compile_chains(config, context)
+        with faults:
+            self._filters = compile_listener_filters(config.listener_filters, context)
+        with faults:
+            self._access_logs = tuple(AccessLog(entry, services) for entry in config.access_log)
+        faults.raise_all()
         timeout = config.listener_filters_timeout
         self._filters_timeout = DEFAULT_LISTENER_FILTERS_TIMEOUT if timeout is None else timeout or inf
         self._continue_on_timeout = config.continue_on_listener_filters_timeout
-        self._access_logs = tuple(AccessLog(entry, services) for entry in config.access_log)
 
     def drain(self) -> None:
         """Tell all connections to end after what they are doing."""

@@ -11,7 +11,7 @@ import attrs
 from trio_envoy import registry
 from trio_envoy.config.core import TransportSocket
 from trio_envoy.config.listener import Filter, FilterChain, FilterChainMatch, Listener, ListenerFilter
-from trio_envoy.errors import ConfigError
+from trio_envoy.errors import ConfigError, Faults
 from trio_envoy.hcm.context import FilterContext
 from trio_envoy.net.filter import Accepting, NetworkFilter, TerminalFilter, TransportContext
 from trio_envoy.net.filter import ListenerFilter as LiveListenerFilter
@@ -42,14 +42,21 @@ def compile_chains(config: Listener, context: FilterContext) -> ChainMatcher[Cha
     """All filter chains of a listener.
 
     Raises:
-        ConfigError: a chain can't be, or two of them ask for the same connections.
+        ConfigError: a chain can't be, or two of them ask for the same connections; all that is wrong, at once.
     """
+    faults = Faults()
     default = config.default_filter_chain
     if not config.filter_chains and default is None:
         raise ConfigError("no filter chains specified", at=config)
-    matcher = ChainMatcher(_compile(default, context) if default is not None else None)
+    otherwise: Chain | None = None
+    if default is not None:
+        with faults:
+            otherwise = _compile(default, context)
+    matcher = ChainMatcher(otherwise)
     for chain in config.filter_chains:
-        matcher.add(chain.filter_chain_match or FilterChainMatch(), _compile(chain, context), chain.name, at=chain)
+        with faults:
+            matcher.add(chain.filter_chain_match or FilterChainMatch(), _compile(chain, context), chain.name, at=chain)
+    faults.raise_all()
     if matcher.needs_tls_inspector:
         raise ConfigError(
             "a filter chain that matches on server_names, application_protocols or transport_protocol 'tls' needs "
@@ -75,7 +82,15 @@ def compile_listener_filters(
 
 
 def _compile(config: FilterChain, context: FilterContext) -> Chain:
-    filters = [_network_filter(entry, context) for entry in config.filters]
+    faults = Faults()
+    filters = []
+    for entry in config.filters:
+        with faults:
+            filters.append(_network_filter(entry, context))
+    transport: Accepting | None = None
+    with faults:
+        transport = _transport(config.transport_socket, context)
+    faults.raise_all()
     for position, (entry, (extension, made)) in enumerate(zip(config.filters, filters, strict=True)):
         terminal, last = isinstance(made, TerminalFilter), position == len(filters) - 1
         if terminal and not last:
@@ -93,7 +108,7 @@ def _compile(config: FilterChain, context: FilterContext) -> Chain:
     *before, serving = [made for _, made in filters] or [None]
     return Chain(
         name=config.name,
-        transport=_transport(config.transport_socket, context),
+        transport=transport,
         connect_timeout=config.transport_socket_connect_timeout or inf,
         filters=tuple(before),
         terminal=serving,

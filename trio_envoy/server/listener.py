@@ -14,9 +14,11 @@ from typing import Any, Final
 import trio
 
 from trio_envoy.config.address import Address as AddressConfig
+from trio_envoy.config.address import SocketAddressProtocol
 from trio_envoy.config.core import TrafficDirection
+from trio_envoy.config.listener import AdditionalAddress
 from trio_envoy.config.listener import Listener as Config
-from trio_envoy.errors import ConfigError
+from trio_envoy.errors import ConfigError, Faults
 from trio_envoy.hcm.context import FilterContext
 from trio_envoy.net.address import AF_UNIX, Address, from_config, from_sockaddr
 from trio_envoy.net.services import Services
@@ -59,30 +61,34 @@ class Listener:
             on_stop: called when it takes no more connections because it was told to.
 
         Raises:
-            ConfigError: an address, a chain or a filter can't be.
+            ConfigError: an address, a chain or a filter can't be; all that can't, at once.
         """
+        faults = Faults()
         self.config = config
         self.name = config.name or str(uuid.uuid4())
-        self._address_configs = _address_configs(config)
-        self.addresses: tuple[Address, ...] = tuple(from_config(address) for address in self._address_configs)
+        self.addresses: tuple[Address, ...] = ()
+        with faults:
+            self._address_configs = _address_configs(config)
+            self.addresses = tuple(from_config(address) for address in self._address_configs)
+        label = config.stat_prefix or next(iter(self.addresses), "")
         self.stopped = False
         self._services = services
         self._on_stop = on_stop
         self._drain = DrainDecision(config.drain_type, services)
         limit = config.per_connection_buffer_limit_bytes
-        self._handler = ConnectionHandler(
-            config,
-            FilterContext(
-                services=services,
-                clusters=clusters,
-                scope=services.stats.scope(""),
-                listener_scope=services.stats.scope(f"listener.{config.stat_prefix or self.addresses[0]}."),
-                listener_name=self.name,
-                buffer_limit_bytes=DEFAULT_BUFFER_LIMIT_BYTES if limit is None else limit,
-                direction=config.traffic_direction.value,
-                draining=self._drain.wanted,
-            ),
+        context = FilterContext(
+            services=services,
+            clusters=clusters,
+            scope=services.stats.scope(""),
+            listener_scope=services.stats.scope(f"listener.{label}."),
+            listener_name=self.name,
+            buffer_limit_bytes=DEFAULT_BUFFER_LIMIT_BYTES if limit is None else limit,
+            direction=config.traffic_direction.value,
+            draining=self._drain.wanted,
         )
+        with faults:
+            self._handler = ConnectionHandler(config, context)
+        faults.raise_all()
         self._limit_key = f"envoy.resource_limits.listener.{self.name}.connection_limit"
         self._sockets: list[socket.socket] = []
         self._accepting: trio.CancelScope | None = None
@@ -261,14 +267,27 @@ class Listener:
 
 
 def _address_configs(config: Config) -> tuple[AddressConfig, ...]:
-    if config.address is None:
-        raise ConfigError("address is necessary", at=config)
-    addresses = [config.address]
-    for more in config.additional_addresses:
-        if more.address is None:
-            raise ConfigError("address is necessary", at=more)
-        addresses.append(more.address)
-    for address in addresses:
-        if address.socket_address is not None and address.socket_address.protocol == "UDP":
-            raise ConfigError("UDP listeners are not supported here", at=address.socket_address, field="protocol")
+    """The addresses of a listener, looked at."""
+    faults = Faults()
+    addresses = []
+    holders: tuple[Config | AdditionalAddress, ...] = (config, *config.additional_addresses)
+    for holder in holders:
+        if holder.address is None:
+            faults.add(ConfigError("address is necessary", at=holder))
+            continue
+        addresses.append(holder.address)
+        with faults:
+            _check_address(holder.address)
+    faults.raise_all()
     return tuple(addresses)
+
+
+def _check_address(config: AddressConfig) -> None:
+    address, socket_address = from_config(config), config.socket_address
+    if socket_address is None:
+        return
+    if socket_address.protocol is SocketAddressProtocol.UDP:
+        raise ConfigError("UDP listeners are not supported here", at=socket_address, field="protocol")
+    if socket_address.ipv4_compat and address.ip != "::" and not socket_address.address.lower().startswith("::ffff:"):
+        text = f"Only IPv6 address '::' or valid IPv4-mapped IPv6 address can set ipv4_compat: {address}"
+        raise ConfigError(text, at=socket_address, field="ipv4_compat")

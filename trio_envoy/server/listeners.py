@@ -150,7 +150,5 @@ class ListenerManager:
 
 
 def _bound(listener: Listener) -> Iterable[Address]:
-    """The addresses that no other listener may have."""
-    if listener.config.bind_to_port is False:
-        return ()
+    """The addresses that no other listener may have, bound or not."""
     return (address for address in listener.addresses if not (isinstance(address, IpAddress) and address.port == 0))

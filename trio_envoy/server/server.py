@@ -131,6 +131,9 @@ class Server:
         if bootstrap.admin is not None and bootstrap.admin.address is not None:
             with _collected(errors):
                 self.admin = AdminServer(bootstrap.admin, self)
+        if bootstrap.stats_flush_interval is not None and bootstrap.stats_flush_on_admin is not None:
+            text = "Only one of stats_flush_interval or stats_flush_on_admin should be set!"
+            errors.append(ConfigError(text, at=bootstrap, field="stats_flush_on_admin"))
         if errors:
             raise loaded.locate(errors)
         self._count(loaded.warnings)

@@ -13,7 +13,9 @@ from typing import Final
 import trio
 
 from trio_envoy.config.cluster import Cluster as ClusterConfig
+from trio_envoy.errors import Faults
 from trio_envoy.http.codec import ClientStream
+from trio_envoy.net.filter import Connecting
 from trio_envoy.net.services import Services
 from trio_envoy.upstream.balance import build, panic_threshold
 from trio_envoy.upstream.breakers import compile_breakers
@@ -27,7 +29,7 @@ from trio_envoy.upstream.pool.keeper import Keeper
 from trio_envoy.upstream.pool.pools import Pools
 from trio_envoy.upstream.responses import ResponseCounts
 from trio_envoy.upstream.stats import ClusterStats
-from trio_envoy.upstream.transport import Dialer
+from trio_envoy.upstream.transport import Dialer, make_transport
 
 _PANIC_KEY: Final = "upstream.healthy_panic_threshold"
 _FAILED: Final = int(HealthFlag.FAILED_ACTIVE_HC)
@@ -53,11 +55,11 @@ class Cluster:
         """Compile it; no task runs and nothing is resolved yet.
 
         Raises:
-            ConfigError: what can't be or is not supported.
+            ConfigError: what can't be or is not supported; all that is, at once.
         """
+        faults = Faults()
         self.name = config.name
         self.config = config
-        self.options = ClusterOptions.of(config)
         self.observability_name = config.alt_stat_name or config.name
         self.scope = services.stats.scope(f"cluster.{self.observability_name}.")
         self.stats = self.scope.block(ClusterStats)
@@ -65,18 +67,26 @@ class Cluster:
         self.hosts = HostSet()
         self._services = services
         self._runtime = services.runtime
-        dialer = Dialer(config, services, self.scope)
-        self.context = ClusterContext(config, services, self.scope, self.stats, dialer)
+        transport: Connecting | None = None
+        with faults:
+            transport = make_transport(config, services, self.scope)
+        self.context = ClusterContext(config, services, self.scope, self.stats, Dialer(config, services, transport))
+        with faults:
+            self._policy = make_policy(self.context)
+        with faults:
+            self._discovery = make_discovery(self.context)
+        with faults:
+            self._health = make_health_checking(self.context, self._health_changed)
+        with faults:
+            self.options = ClusterOptions.of(config)
+        faults.raise_all()
         self._pools = Pools(self.context, self.options, self.breakers, keeper)
-        self._policy = make_policy(self.context)
         self._threshold = panic_threshold(config)
         self._balancer = build((self.hosts,), self._policy, self.stats, 0, services.random)
         self._outside = ResponseCounts(self.scope, ("", "external."))
         self._inside: ResponseCounts | None = None
         self._other_counts: dict[str, ResponseCounts] = {}
         self._zone = services.options.service_zone
-        self._discovery = make_discovery(self.context)
-        self._health = make_health_checking(self.context, self._health_changed)
         self._retains = (
             self._health is not None and self._discovery.retains and not config.ignore_health_on_host_removal
         )
@@ -158,6 +168,14 @@ class Cluster:
         counts = self._other_counts.get(prefix)
         if counts is None:
             counts = self._other_counts[prefix] = ResponseCounts(self.scope, (prefix,))
+        return counts
+
+    def counts_as(self, name: str, *, internal: bool) -> ResponseCounts:
+        """Where responses are counted under another name, too (x-envoy-upstream-alt-stat-name)."""
+        key = f"{name}.{'internal' if internal else 'external'}."
+        counts = self._other_counts.get(key)
+        if counts is None:
+            counts = self._other_counts[key] = ResponseCounts(self.scope, (f"{name}.", key))
         return counts
 
     def _inner_counts(self) -> ResponseCounts:

@@ -26,7 +26,8 @@ class ClusterManager:
 
     Attributes:
         clusters: do not change it.
-        errors: the clusters that could not be made; they are not in `clusters`.
+        errors: what is wrong with the clusters that could not be made; they are not in `clusters`.
+        names: of all that are configured, also of those; a route to one of them is not at fault.
         stats: `cluster_manager.`
     """
 
@@ -35,11 +36,14 @@ class ClusterManager:
         self.stats = services.stats.scope("cluster_manager.").block(ManagerStats)
         self._keeper = Keeper()
         self.errors: list[ConfigError] = []
+        self.names: set[str] = set()
         clusters: dict[str, Cluster] = {}
         for config in configs:
+            if config.name in self.names:
+                text = f"cluster manager: duplicate cluster '{config.name}'"
+                self.errors.append(ConfigError(text, at=config, field="name"))
+            self.names.add(config.name)
             try:
-                if config.name in clusters:
-                    raise ConfigError(f"cluster manager: duplicate cluster '{config.name}'", at=config, field="name")
                 clusters[config.name] = Cluster(config, services, self._keeper)
             except ConfigError as error:
                 self.errors.append(error)

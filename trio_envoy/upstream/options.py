@@ -81,7 +81,13 @@ class ClusterOptions:
         upstream = source.upstream_http_protocol_options or _NOTHING_UPSTREAM
         if upstream.auto_san_validation:
             raise ConfigError("auto_san_validation is not supported here", at=upstream, field="auto_san_validation")
-        requests = common.max_requests_per_connection or (not extension and config.max_requests_per_connection)
+        if config.max_requests_per_connection is not None and common.max_requests_per_connection is not None:
+            raise ConfigError(
+                "Only one of max_requests_per_connection from Cluster or HttpProtocolOptions can be specified",
+                at=config,
+                field="max_requests_per_connection",
+            )
+        requests = common.max_requests_per_connection or config.max_requests_per_connection
         return cls(
             version=version,
             common=common,

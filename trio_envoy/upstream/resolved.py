@@ -8,6 +8,7 @@ DNS clusters have one implementation, it is a new host, and connections to the o
 from __future__ import annotations
 
 from functools import partial
+from typing import Final
 
 import trio
 
@@ -21,6 +22,9 @@ from trio_envoy.upstream.context import ClusterContext, Update
 from trio_envoy.upstream.discovery import endpoint_of, endpoints, make_host
 from trio_envoy.upstream.host import Host
 from trio_envoy.upstream.resolving import DnsSettings, Follower
+from trio_envoy.util.log import logger
+
+_LOG: Final = logger("upstream")
 
 
 class _Target:
@@ -52,15 +56,16 @@ class _Target:
 
 
 def named_address(lb: LbEndpoint) -> SocketAddress:
-    """The name and port of an endpoint.
+    """The name and port of an endpoint; Envoy takes a pipe, too, and asks for the name "", which nobody has.
 
     Raises:
-        ConfigError: it has none.
+        ConfigError: it has no address.
     """
     endpoint = endpoint_of(lb)
     assert endpoint.address is not None, "endpoint_of() looks for it"
     if endpoint.address.socket_address is None:
-        raise ConfigError("a DNS cluster needs a socket_address", at=endpoint.address)
+        _LOG.warning("a DNS cluster has no use for the pipe %s", endpoint.address.pipe)
+        return SocketAddress()
     return endpoint.address.socket_address
 
 

@@ -93,11 +93,15 @@ def failure_bounds(rate: _Rate | None, at: object) -> tuple[float, float] | None
 def _own_resolver(servers: Sequence[Address], context: ClusterContext, *, use_tcp: bool) -> Resolver | None:
     if not servers and not use_tcp:
         return None
-    addresses = [from_config(server) for server in servers]
     stats = context.services.stats.scope("dns.cares.").block(DnsStats)
-    return Resolver(
-        stats, servers=[address for address in addresses if isinstance(address, IpAddress)], use_tcp=use_tcp
-    )
+    return Resolver(stats, servers=[_name_server(server) for server in servers], use_tcp=use_tcp)
+
+
+def _name_server(config: Address) -> IpAddress:
+    address = from_config(config)
+    if not isinstance(address, IpAddress):
+        raise ConfigError(f"DNS resolver '{address}' is not an IP address", at=config)
+    return address
 
 
 class Follower:

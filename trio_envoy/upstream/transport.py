@@ -39,17 +39,14 @@ class Dialer:
     Args:
         config: of the cluster.
         services: of the process.
-        scope: `cluster.<name>.`
-
-    Raises:
-        ConfigError: a transport socket that is not supported or not for upstreams.
+        transport: shakes hands; None for plain TCP.
     """
 
-    def __init__(self, config: Cluster, services: Services, scope: Scope) -> None:
+    def __init__(self, config: Cluster, services: Services, transport: Connecting | None) -> None:
         self._services = services
         options = config.upstream_connection_options
         self._keepalive = options.tcp_keepalive if options is not None else None
-        self._transport = _transport(config, TransportContext(services, scope))
+        self._transport = transport
 
     async def dial(
         self, address: Address, *, hostname: str = "", server_name: str = "", alpn: Sequence[str] = ()
@@ -94,11 +91,18 @@ def connect_failure(error: OSError, address: Address) -> UpstreamFailure:
     return UpstreamFailure(REMOTE, UF, transport=text, sent=False)
 
 
-def _transport(config: Cluster, context: TransportContext) -> Connecting | None:
+def make_transport(config: Cluster, services: Services, scope: Scope) -> Connecting | None:
+    """The transport socket of a cluster, None for plain TCP.
+
+    Raises:
+        ConfigError: one that is not supported or not for upstreams, or what its factory finds.
+    """
     socket = config.transport_socket
-    if socket is None or socket.typed_config is None:
+    if socket is None:
         return None
     extension = registry.extension_for(Category.TRANSPORT_SOCKET_UPSTREAM, socket.typed_config)
     if extension is None:
-        raise ConfigError(f"{socket.name!r} is no transport socket for clusters", at=socket, field="typed_config")
-    return cast(Connecting, extension.factory(socket.typed_config, context))
+        message = getattr(socket.typed_config, "__proto__", "")
+        text = f"Didn't find a registered implementation for '{socket.name}' with type URL: '{message}'"
+        raise ConfigError(text, at=socket)
+    return cast(Connecting, extension.factory(socket.typed_config, TransportContext(services, scope)))

@@ -81,7 +81,6 @@ async def test_it_is_warm_without_a_host_when_the_first_answer_is_none(services,
     [
         ([], "LOGICAL_DNS clusters must have a single host"),
         (["a:80", "b:80"], "must have a single locality_lb_endpoint and a single lb_endpoint"),
-        (["/a/pipe"], "a DNS cluster needs a socket_address"),
     ],
 )
 def test_exactly_one_name(services, endpoints, text):

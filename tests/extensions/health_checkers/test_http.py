@@ -201,7 +201,7 @@ async def test_a_host_has_its_own_name_and_port(run, services, autojump_clock):
         ),
         ({"receive": (Payload(binary=b"ok"),)}, OK, "healthy"),
         ({"receive": (Payload(binary=b"ko"),)}, OK, "/failed_active_hc"),
-        ({"receive": (Payload(binary=b"ok"),), "response_buffer_size": 1}, OK, "/failed_active_hc"),
+        ({"receive": (Payload(binary=b"k"),), "response_buffer_size": 1}, OK, "/failed_active_hc"),
         ({"receive": (Payload(binary=b"ok"),), "response_buffer_size": 0}, OK, "healthy"),
         ({"method": RequestMethod.HEAD}, OK[:-2], "healthy"),
         ({}, b"nonsense\r\n\r\n", "/failed_active_hc"),

@@ -11,7 +11,7 @@ import trio
 
 from trio_envoy.config.cluster import Cluster
 from trio_envoy.config.endpoint import Endpoint, LbEndpoint
-from trio_envoy.errors import ConfigError
+from trio_envoy.errors import ConfigError, Faults
 from trio_envoy.net.address import Address, from_config
 from trio_envoy.registry import Category, register
 from trio_envoy.upstream.context import ClusterContext, Update
@@ -32,9 +32,12 @@ class StaticDiscovery:
 
     def __init__(self, config: Cluster, context: ClusterContext) -> None:
         hosts = []
+        faults = Faults()
         for lb, group in endpoints(config.load_assignment):
-            endpoint, address = _resolved(lb)
-            hosts.append(make_host(lb, group, address, endpoint.hostname))
+            with faults:
+                endpoint, address = _resolved(lb)
+                hosts.append(make_host(lb, group, address, endpoint.hostname))
+        faults.raise_all()
         self.hosts = tuple(hosts)
         context.stats.default_total_match_count += len(hosts)
 

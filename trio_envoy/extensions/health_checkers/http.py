@@ -211,8 +211,10 @@ def _header_step(config: HeaderValueOption) -> HeaderStep:
     return step
 
 
-def _removal(name: str) -> HeaderStep:
+def _removal(name: str, at: HttpHealthCheck) -> HeaderStep:
     removed = name.lower().encode()
+    if removed == b"host" or removed.startswith(b":"):
+        raise ConfigError(":-prefixed or host headers may not be removed", at=at, field="request_headers_to_remove")
 
     def step(headers: list[tuple[bytes, bytes]], context: Logged) -> None:
         headers[:] = [field for field in headers if field[0] != removed]
@@ -260,6 +262,15 @@ def make(config: HttpHealthCheck, context: ClusterContext) -> HttpChecker:
             at=config,
             field="send",
         )
+    expected = Expected.of(config.receive)
+    buffer_bytes = _DEFAULT_BUFFER if config.response_buffer_size is None else config.response_buffer_size
+    length = sum(map(len, expected.parts))
+    if buffer_bytes and length > buffer_bytes:
+        raise ConfigError(
+            f"The expected response length '{length}' is over than http health response buffer size '{buffer_bytes}'",
+            at=config,
+            field="receive",
+        )
     matcher = config.service_name_matcher
     http2 = config.codec_client_type is CodecClientType.HTTP2
     _declare_codec_stats(context, http2=http2)
@@ -271,13 +282,13 @@ def make(config: HttpHealthCheck, context: ClusterContext) -> HttpChecker:
         host=(config.host or context.config.name).encode(),
         body=b"" if config.send is None else payload_bytes(config.send),
         steps=(
-            *map(_removal, config.request_headers_to_remove),
+            *(_removal(name, config) for name in config.request_headers_to_remove),
             *map(_header_step, config.request_headers_to_add),
         ),
         expected_statuses=_statuses(config.expected_statuses, "expected") or (range(200, 201),),
         retriable_statuses=_statuses(config.retriable_statuses, "retriable"),
-        expected=Expected.of(config.receive),
-        buffer_bytes=_DEFAULT_BUFFER if config.response_buffer_size is None else config.response_buffer_size,
+        expected=expected,
+        buffer_bytes=buffer_bytes,
         service=None if matcher is None else string_test(matcher, context.services.runtime),
         stats=context.scope.scope("health_check.").block(HealthCheckStats),
     )

@@ -107,6 +107,8 @@ class UpstreamTls:
             ConfigError: see compile_tls().
         """
         common = config.common_tls_context or CommonTlsContext()
+        if "\0" in config.sni:
+            raise ConfigError("SNI names containing NULL-byte are not allowed", at=config, field="sni")
         if config.sni and not is_sni(config.sni):
             raise ConfigError(f"{config.sni!r} is not a name for SNI", at=config, field="sni")
         self._config = config

@@ -11,6 +11,7 @@ import trio
 from trio_envoy.config.accesslog import AccessLog, FileAccessLog
 from trio_envoy.config.bootstrap import Admin as AdminConfig
 from trio_envoy.config.hcm import HttpConnectionManager as HcmConfig
+from trio_envoy.errors import Faults
 from trio_envoy.hcm.context import FilterContext
 from trio_envoy.hcm.manager import HttpConnectionManager
 from trio_envoy.matching.strings import string_test
@@ -65,14 +66,19 @@ class AdminServer:
         """Compile it; nothing is bound yet.
 
         Raises:
-            ConfigError: a bad address or access log.
+            ConfigError: a bad address, path or access log; all that is bad, at once.
         """
+        faults = Faults()
         assert config.address is not None, "the server makes an admin only where there is an address"
         services = self._services = server.services
         self._path = server.command_line.admin_address_path
         self._said = config.address
-        self.address: Address = from_config(config.address)
-        self.app = AdminApp(server, _allowed(config, server))
+        with faults:
+            self.address: Address = from_config(config.address)
+        allowed: Callable[[str], bool] = bool
+        with faults:
+            allowed = _allowed(config, server)
+        self.app = AdminApp(server, allowed)
         scope = services.stats.scope("listener.admin.")
         self._stats = scope.block(AdminListenerStats)
         context = FilterContext(
@@ -85,8 +91,14 @@ class AdminServer:
             direction="UNSPECIFIED",
             draining=lambda: False,
         )
-        hcm = HcmConfig(stat_prefix="admin", access_log=_access_logs(config), use_remote_address=True)
-        self._manager = HttpConnectionManager(hcm, context, terminal=self.app)
+        logs = _access_logs(config)
+        hcm = HcmConfig(stat_prefix="admin", access_log=logs, use_remote_address=True)
+        with faults:
+            self._manager = HttpConnectionManager(hcm, context, terminal=self.app)
+        for error in faults.errors:
+            if config.access_log_path and error.at is logs[-1].typed_config:
+                error.at, error.field = config, ("access_log_path",)
+        faults.raise_all()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Bind and serve until cancelled; started() when it listens.
@@ -154,7 +166,12 @@ class AdminServer:
 
 
 def _allowed(config: AdminConfig, server: Server) -> Callable[[str], bool]:
-    tests = [string_test(matcher, server.services.runtime) for matcher in config.allow_paths]
+    faults = Faults()
+    tests = []
+    for matcher in config.allow_paths:
+        with faults:
+            tests.append(string_test(matcher, server.services.runtime))
+    faults.raise_all()
     if not tests:
         return lambda _: True
     return lambda path: any(test(path.encode("latin-1")) for test in tests)

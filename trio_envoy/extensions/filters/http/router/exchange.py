@@ -37,6 +37,7 @@ from trio_envoy.routing.retry import RetryPolicy, for_request
 from trio_envoy.upstream.cluster import Cluster
 from trio_envoy.upstream.context import DEFAULT, HIGH, LbContext
 from trio_envoy.upstream.host import Host
+from trio_envoy.upstream.responses import ResponseCounts
 from trio_envoy.util.deadlines import Cause
 
 if TYPE_CHECKING:
@@ -49,7 +50,9 @@ _IS_TIMEOUT_RETRY: Final = b"x-envoy-is-timeout-retry"
 _SERVICE_TIME: Final = b"x-envoy-upstream-service-time"
 _FAIL_HEALTH: Final = b"x-envoy-immediate-health-check-fail"
 _ALTERNATIVE: Final = b"x-envoy-upstream-rq-timeout-alt-response"
-_STEERING: Final = frozenset({*timing.CONTROLS, *retry.CONTROLS, _ALTERNATIVE})  # by which a request sets its limits
+_OTHER_NAME: Final = b"x-envoy-upstream-alt-stat-name"
+# By which a request sets its limits, and how it is counted.
+_STEERING: Final = frozenset({*timing.CONTROLS, *retry.CONTROLS, _ALTERNATIVE, _OTHER_NAME})
 _INFORMATIONAL: Final = frozenset({100, 102, 103, 104})  # what Envoy knows of 1xx
 _ROUTE_TIMEOUT: Final = Cause.ROUTE_TIMEOUT
 _UPSTREAM_DURATION: Final = Cause.UPSTREAM_DURATION
@@ -71,10 +74,12 @@ class Exchange(LbContext):
         "_action",
         "_attempt_scope",
         "_attempts",
+        "_canary",
         "_charged",
         "_cluster",
         "_complete_at",
         "_count_codes",
+        "_counts_too",
         "_grpc_body",
         "_informed",
         "_policy",
@@ -115,6 +120,8 @@ class Exchange(LbContext):
         self._stream_ends = inf  # trio time: max_stream_duration of the attempt
         self._complete_at = nan  # trio time: end of the request
         self._informed = False  # an informational response came
+        self._canary = False  # the upstream says that it is one
+        self._counts_too: ResponseCounts | None = None  # responses count there, too
         self._charged = False  # a response of the upstream is on its way down
         self._grpc_body: Body | None = None  # of a gRPC response: its trailers will tell whether the host did well
 
@@ -175,6 +182,11 @@ class Exchange(LbContext):
             self._timing = settled(total, policy)
         if policy is not None:
             self._retries_left = policy.num_retries
+        name = request.headers.get(_OTHER_NAME)
+        if name is not None:
+            request.headers.remove(_OTHER_NAME)
+            if self._count_codes:
+                self._counts_too = self._cluster.counts_as(name.decode("latin-1"), internal=stream.info.internal)
         if request.headers.remove(_ALTERNATIVE):
             stream.timeout_reply = replies.alternative(replies.TIMEOUT)
 
@@ -337,8 +349,10 @@ class Exchange(LbContext):
         if self._count_codes:
             called = stream.request.headers.first.get(b"content-type")
             judged = called is None or not grpc.is_grpc(called)
-            canary = first.get(b"x-envoy-upstream-canary") == b"true"
+            canary = self._canary = first.get(b"x-envoy-upstream-canary") == b"true"
             cluster.charge_response(host, response.status, info.internal, canary, judged)
+            if self._counts_too is not None:
+                self._counts_too.count(response.status)
             if not judged:
                 self._judge_grpc(response)
         self._charged = True
@@ -441,7 +455,9 @@ class Exchange(LbContext):
                 self._count_grpc_status((body.trailers or _NO_TRAILERS).first.get(b"grpc-status"))
             if self._count_codes and self._complete_at == self._complete_at:
                 elapsed = (info.end - self._complete_at) * 1000
-                self._cluster.charge_time(host, elapsed, info.internal)
+                self._cluster.charge_time(host, elapsed, info.internal, self._canary)
+                if self._counts_too is not None:
+                    self._counts_too.time(elapsed)
         elif details == replies.TIMEOUT.details:
             self._timed_out(host)
         elif details == replies.MAX_DURATION.details:

@@ -63,7 +63,7 @@ def asked_total(total: float | None, headers: Headers, *, respect_expected: bool
     asked = whole_number(headers.get(_EXPECTED)) if respect_expected else None
     if asked is None:
         asked = whole_number(headers.get(_TIMEOUT))
-    headers.remove(_TIMEOUT)
+        headers.remove(_TIMEOUT)
     return total if asked is None else asked / 1000 or None
 
 
