@@ -82,6 +82,7 @@ def test_many_flags_at_once():
         (["--drain-time-s", "5.5"], "Couldn't read argument value from string '5.5'"),
         (["--component-log-level", "http:info,"], "error: component log level not correctly specified ''"),
         (["--stats-tag", "a"], "error: misformatted stats-tag 'a'"),
+        (["--stats-tag", "a:b.c"], "error: misformatted stats-tag 'a:b.c' contains invalid char in 'b.c'"),
         (["--stats-tag", "a.b:c"], "error: misformatted stats-tag 'a.b:c' contains invalid char in 'a.b'"),
     ],
 )
@@ -111,3 +112,7 @@ def test_an_old_name_is_taken_with_a_note():
 
     assert line.allow_unknown_static_fields
     assert line.notes == ["--allow-unknown-fields is deprecated, use --allow-unknown-static-fields instead."]
+
+
+def test_the_first_epoch_is_the_only_one():
+    assert parse(["--restart-epoch", "0"]).restart_epoch == 0

@@ -65,3 +65,38 @@ def test_json_values_are_patterns_and_stay_valid_json():
 def test_json_refuses_flags_that_would_break_it(flag):
     with pytest.raises(ValueError, match=f"Usage of {flag} is unavailable for JSON log formats"):
         JsonFormatter({"m": flag})
+
+
+@pytest.mark.parametrize(
+    ("pattern", "shape"),
+    [
+        ("%Y-%m-%d %H:%M:%S", r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"),
+        ("%z", r"[+-]\d\d:\d\d"),
+        ("%T %X %R", r"(\d\d:\d\d:\d\d) \1 \d\d:\d\d"),
+        ("%D %x %C", r"(\d\d/\d\d/\d\d) \1 \d\d"),
+        ("%t %P", r"\d+ \d+"),
+        ("%c", r"\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}"),
+        ("%g:%#|%@", r"(trio_envoy/server/server.py:42)\|\1"),
+        ("%i|%o|%u|%O", r"\d+\|-?\d+\|-?\d+\|-?\d+"),
+    ],
+)
+def test_flags_of_time_and_place(pattern, shape):
+    assert re.fullmatch(shape, TextFormatter(pattern).format(a_record()))
+
+
+def test_a_file_of_others_is_told_by_its_name():
+    assert TextFormatter("%g").format(a_record(pathname="/usr/lib/other/thing.py", filename="thing.py")) == "thing.py"
+
+
+def test_a_traceback_in_json_stays_one_line():
+    try:
+        raise ValueError("x")
+    except ValueError as error:
+        info = (type(error), error, error.__traceback__)
+    record = a_record("hello %s", "you", exc_info=info)
+
+    line = JsonFormatter({"m": "%j"}).format(record)
+
+    assert "\n" not in line
+    assert json.loads(line)["m"].startswith("hello you\nTraceback")
+    assert record.getMessage() == "hello you"  # other handlers see it as it was

@@ -212,6 +212,16 @@ def test_tags_of_the_command_line_join_those_of_the_file():
     assert 'envoy_server_live{a="1",b="2"}' in text
 
 
+def test_a_stats_matcher_is_heeded_from_the_first_stat_on():
+    config = "stats_config: {stats_matcher: {exclusion_list: {patterns: [{prefix: server.}]}}}"
+
+    store = a_server(config).services.stats
+
+    with pytest.raises(KeyError):
+        store.value("server.live")
+    assert store.value("listener_manager.listener_added") == 0
+
+
 async def test_listeners_wait_until_clusters_are_warm_and_admin_does_not():
     network, asked = Network(), trio.Event()
     answer = trio.Event()

@@ -1,8 +1,10 @@
 """The admin's listener: where it opens, what it logs and counts, whom it outlives."""
 
+import contextlib
 import logging
 import socket
 import stat
+import struct
 
 import pytest
 import trio
@@ -146,3 +148,44 @@ async def test_requests_may_be_pipelined_and_the_connection_is_kept(admin):
                 while data.count(b"LIVE") < 2:
                     data += await stream.receive_some()
         assert data.count(b"HTTP/1.1 200 OK") == 2
+
+
+async def test_a_bug_on_one_connection_harms_no_other(admin, caplog):
+    logging.getLogger("envoy").propagate = True
+    async with admin.serving() as live:
+        manager = live.server.admin._manager
+        serve = manager.serve
+
+        async def broken(connection):
+            manager.serve = serve
+            raise KeyError("a bug")
+
+        manager.serve = broken
+        stream = await trio.open_tcp_stream("127.0.0.1", live.port)
+        assert await stream.receive_some() == b""
+        await stream.aclose()
+
+        assert (await live.get("/ready")).text == "LIVE\n"
+        assert await live.stat("listener.admin.downstream_cx_active") == "1"
+    assert "an admin connection met a bug" in caplog.text
+
+
+async def test_a_client_that_is_gone_before_it_is_looked_at(admin):
+    async with admin.serving() as live:
+        gone = trio.SocketStream(trio.socket.from_stdlib_socket(_gone_socket()))
+
+        await live.server.admin._serve(gone)
+
+        assert (await live.get("/ready")).text == "LIVE\n"
+
+
+def _gone_socket():
+    """A TCP socket whose peer has reset it: it has no peer name any more."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = socket.create_connection(listener.getsockname())
+        accepted, _ = listener.accept()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+    with contextlib.suppress(OSError):
+        accepted.recv(1)
+    return accepted
