@@ -168,6 +168,14 @@ class Parser:
             raise RemoteProtocolError("http1.codec_error")
         return fields
 
+    def _content_length(self, value: bytes) -> int:
+        """The number in a Content-Length; in Envoy a head with a wrong one has not been read at all."""
+        try:
+            return hygiene.content_length(value)
+        except RemoteProtocolError:
+            self.refused_header_bytes = 0
+            raise
+
     def _too_many(self) -> RemoteProtocolError:
         return RemoteProtocolError("http1.too_many_headers", *TOO_LARGE)
 

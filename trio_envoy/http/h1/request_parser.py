@@ -159,7 +159,7 @@ class RequestParser(Parser):
                 raise RemoteProtocolError("http.invalid_authority")
             self._authority_seen = authority
         if b"content-length" in first and message.framing is None:
-            length = hygiene.content_length(first[b"content-length"])
+            length = self._content_length(first[b"content-length"])
             if length:
                 message.framing = Length(length)
         if special or message.framing is not None:

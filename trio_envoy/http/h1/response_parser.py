@@ -62,6 +62,7 @@ class ResponseParser(Parser):
         """A request with this method is on its way: its response may come now."""
         self._method = method
         self._open = True
+        self.refused_header_bytes = 0
 
     def next(self) -> ResponseMessage | None:
         """The next head; 1xx come before the real one.
@@ -137,7 +138,7 @@ class ResponseParser(Parser):
         self._open = False
         status = message.status
         length = message.headers.first.get(b"content-length")
-        size = hygiene.content_length(length) if length is not None else None
+        size = self._content_length(length) if length is not None else None
         chunked = message.framing is not None
         if status == 101:
             message.keep_alive = False
