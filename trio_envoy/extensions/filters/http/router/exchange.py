@@ -279,7 +279,7 @@ class Exchange(LbContext):
             return
         self._informed = True
         if self._count_codes:
-            self._cluster.charge_response(None, status, internal=self._stream.info.internal)
+            self._count_unjudged(None, status)
         inform = self._stream.inform
         if inform is not None:
             await inform(status, headers)
@@ -318,7 +318,13 @@ class Exchange(LbContext):
         """An answer of ours because an attempt failed, which counts as an error of the host whatever its status."""
         _blame(host)
         if self._count_codes:
-            self._cluster.charge_response(host, reply.status, internal=self._stream.info.internal, judged=False)
+            self._count_unjudged(host, reply.status)
+
+    def _count_unjudged(self, host: Host | None, status: int) -> None:
+        """Count a response that says nothing of how the host does."""
+        self._cluster.charge_response(host, status, internal=self._stream.info.internal, judged=False)
+        if self._counts_too is not None:
+            self._counts_too.count(status)
 
     def _responded(self, response: Response) -> Response | None:
         """Response headers are here."""
