@@ -83,7 +83,7 @@ async def test_a_date_is_kept():
     assert codec.response.headers.get_all(b"date") == [b"then"]
 
 
-@pytest.mark.parametrize(("before", "expected"), [({}, b"me"), ({"via": "1.1 x"}, b"1.1 x, me")])
+@pytest.mark.parametrize(("before", "expected"), [({}, b"me"), ({"via": ""}, b"me"), ({"via": "1.1 x"}, b"1.1 x, me")])
 async def test_via_is_added_both_ways(before, expected):
     seen = []
 

@@ -261,6 +261,20 @@ def test_a_referer_that_is_none_is_removed(value, stays):
     assert (b"referer" in request.headers) is stays
 
 
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [(["https://a.com/x", "foo"], [b"https://a.com/x,foo"]), (["foo", "https://a.com/x"], []), ([""], [b""])],
+)
+def test_several_referers_are_one(values, expected):
+    request, _ = apply({}, [("referer", value) for value in values])
+
+    assert request.headers.get_all(b"referer") == expected
+
+
+def test_an_empty_via_counts_as_none():
+    assert apply({"via": "me"}, [("via", "")])[0].headers.get(b"via") == b"me"
+
+
 def test_a_port_and_a_scheme_that_came_are_kept():
     request, _ = apply({"append_x_forwarded_port": True}, [("x-forwarded-port", "1"), ("x-forwarded-proto", "foo")])
 

@@ -205,6 +205,17 @@ def test_times(services):
     assert list(values.values()) == [3, 2, 1, 1]
 
 
+@pytest.mark.parametrize(("internal", "name"), [(True, "internal"), (False, "external")])
+def test_a_request_may_have_its_own_name_for_its_codes(services, internal, name):
+    cluster = cluster_of(services, A)
+
+    for _ in range(2):
+        cluster.counts_as("mine", internal=internal).count(503)
+
+    counts = counted(services)
+    assert counts["mine.upstream_rq_503"] == counts[f"mine.{name}.upstream_rq_503"] == 2
+
+
 def test_alt_stat_name(services):
     cluster = cluster_of(services, A, alt_stat_name="other")
 

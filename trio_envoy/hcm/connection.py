@@ -220,7 +220,7 @@ class HcmConnection:
             self._show_request_id(stream, headers)
         if manager.via:
             before = headers.joined(b"via", b", ")
-            headers.set(b"via", manager.via if before is None else before + b", " + manager.via)
+            headers.set(b"via", before + b", " + manager.via if before else manager.via)
         if manager.draining():
             self._drain(codec)
         if info.request_end != info.request_end and not codec.request_complete:

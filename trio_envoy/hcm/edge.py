@@ -160,7 +160,7 @@ class Edge:
             self._add_user_agent(headers)
         if self._via:
             before = headers.joined(b"via", b", ")
-            headers.set(b"via", self._via if before is None else before + b", " + self._via)
+            headers.set(b"via", before + b", " + self._via if before else self._via)
         if edge and isinstance(client, IpAddress):
             headers.set(b"x-envoy-external-address", client.host.encode())
         if self._generate_id:
@@ -205,7 +205,10 @@ class Edge:
         """Take away what the client may not say; the few that may stay are looked at."""
         for name in strip.intersection(headers.first):
             if name == _REFERER:
-                keep = is_valid_referer(headers.first[name])
+                value = headers.joined(_REFERER) or b""
+                keep = is_valid_referer(value)
+                if keep and value != headers.first[_REFERER]:
+                    headers.set(_REFERER, value)
             else:
                 keep = name == XFCC and self._certificates.keeps(authenticated=peer.authenticated)
             if not keep:
