@@ -5,7 +5,8 @@ import logging
 import pytest
 import trio
 
-from tests.fakes import Pieces, headers
+from tests.cancelling import at_every_checkpoint
+from tests.fakes import Pieces, headers, receive_all
 from tests.hcm.served import Exchange, Managed, Passing, answering, fire, flags_of, forever
 from trio_envoy.config.protocol import HttpProtocolOptions
 from trio_envoy.errors import RemoteProtocolError, UpstreamFailure
@@ -284,3 +285,34 @@ async def test_max_stream_duration(autojump_clock):
 
     assert exchange.logged[2] == "max_duration_timeout"
     assert trio.current_time() - exchange.codec.info.start == pytest.approx(1.5)
+
+
+async def test_cancelled_anywhere_no_gauge_stays_up(autojump_clock):
+    """The server stops at any moment of a connection with three requests."""
+
+    async def answer(stream):
+        await trio.sleep(1)
+        return Response(200, headers(), Pieces(b"a", 1, b"b"))
+
+    managed = Managed(answer)
+    raw = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n" * 2 + b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\nabc"
+
+    async def one():
+        connection, far = managed.connection()
+        far.send(raw)
+        async with trio.open_nursery() as tasks:
+            tasks.start_soon(managed.services.timers.run)
+            tasks.start_soon(receive_all, far)
+            await managed.serve(connection)
+            tasks.cancel_scope.cancel()
+
+    def check():
+        assert managed.stats.downstream_cx_active == managed.stats.downstream_rq_active == 0
+        assert managed.stats.downstream_cx_http1_active == 0
+        assert managed.stats.downstream_cx_total == managed.stats.downstream_cx_destroy
+
+    cuts = await at_every_checkpoint(one, check)
+    check()
+
+    assert cuts > 6
+    assert managed.stats.downstream_rq_total == len(managed.entries)
