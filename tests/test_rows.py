@@ -6,10 +6,12 @@ import pkgutil
 import re
 from pathlib import Path
 
+import attrs
 import pytest
 
 import trio_envoy.extensions
 from trio_envoy import registry
+from trio_envoy.config import schema
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "trio_envoy"
@@ -73,18 +75,19 @@ def everything():
 
 
 def rows():
-    """Of docs/extensions.md: names, module and type URLs."""
+    """Of docs/extensions.md: names, module, type URLs, and the words in code type of the last column."""
     found = []
     for line in (ROOT / "docs" / "extensions.md").read_text().splitlines():
         cells = [cell.strip() for cell in line.strip("|").split(" | ")]
         if line.startswith("| `"):
-            names, module, _, urls, _ = cells
-            found.append((re.findall(r"`([^`]+)`", names), module.strip("`"), re.findall(r"`([\w.]+)`", urls)))
+            names, module, _, urls, differences = cells
+            names, urls, words = (re.findall(r"`([^`]+)`", cell) for cell in (names, urls, differences))
+            found.append((names, module.strip("`"), urls, words))
     return found
 
 
 def test_every_extension_has_a_row():
-    named = [name for names, _, _ in rows() for name in names]
+    named = [name for names, *_ in rows() for name in names]
 
     assert sorted(named) == sorted({extension.name for extension in everything()})
     assert len(named) == len(set(named))
@@ -95,7 +98,7 @@ def test_rows_name_the_modules_of_their_extensions():
     for extension in everything():
         module = extension.factory.__module__.removeprefix("trio_envoy.extensions.").replace(".", "/")
         where.setdefault(extension.name, set()).add(module)
-    for names, module, _ in rows():
+    for names, module, *_ in rows():
         for name in names:
             assert module.removesuffix(".py").removesuffix("/") in where[name], name
 
@@ -106,9 +109,21 @@ def test_rows_name_the_type_urls_of_their_extensions():
         for message in (extension.config, extension.per_route):
             if message is not None:
                 taken.setdefault(extension.name, set()).add(message.__proto__)
-    for names, _, urls in rows():
+    for names, _, urls, _ in rows():
         expected = {url for name in names for url in taken.get(name, ())}
         assert {f"envoy.extensions.{url}" for url in urls if ".v3." in url} == expected, names
+
+
+def test_rows_tell_which_fields_are_refused():
+    told = {name: words for names, _, _, words in rows() for name in names}
+    for extension in everything():
+        for message in (extension.config, extension.per_route):
+            if message is not None:
+                honoured = {field.name.rstrip("_") for field in attrs.fields(message)}
+                fields = schema.message(message.__proto__).by_number.values()
+                refused = {field.name for field in fields if not field.deprecated} - honoured
+                assert refused <= set(told[extension.name]), extension.name
+                assert not honoured & set(told[extension.name]), extension.name
 
 
 def test_every_module_of_extensions_registers_one_or_belongs_to_one():
