@@ -344,7 +344,10 @@ class ScriptedCluster(Cluster):
         self.released = []
         self.priorities = []
 
-    async def open(self, context, protocol="HTTP/1.1"):
+    def take(self, context, protocol="HTTP/1.1"):
+        context.host = None
+
+    async def wait(self, context, protocol="HTTP/1.1"):
         script = self.scripts.popleft()
         self.priorities.append(context.priority)
         if isinstance(script, NoHealthyUpstream):

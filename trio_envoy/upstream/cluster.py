@@ -95,9 +95,14 @@ class Cluster:
             self.update(self._discovery.hosts)
 
     async def open(self, context: LbContext, protocol: str = "HTTP/1.1") -> ClientStream:
-        """A stream on a host, within the circuit breakers; context.host tells which.
+        """A stream on a host, within the circuit breakers: take(), else wait()."""
+        stream = self.take(context, protocol)
+        return await self.wait(context, protocol) if stream is None else stream
 
-        The caller must release() it, whatever happens. When an HTTP/1 connection is idle this does not suspend.
+    def take(self, context: LbContext, protocol: str = "HTTP/1.1") -> ClientStream | None:
+        """A stream on a connection that is there; context.host tells which host was chosen. None: wait() for one.
+
+        The caller must release() it, whatever happens.
 
         Args:
             context: of this attempt.
@@ -105,10 +110,7 @@ class Cluster:
 
         Raises:
             NoHealthyUpstream: there is no host to choose. Flag UH.
-            UpstreamFailure: reason "overflow" (UO), "remote connection failure", "local connection failure" or
-                "connection timeout" (UF; transport tells why). Nothing was sent.
-
-        Cancelled: a connection that was being made is closed; nothing stays counted.
+            UpstreamFailure: reason "overflow" (UO). Nothing was sent.
         """
         snapshot = self._runtime.snapshot
         breakers = self.breakers[context.priority]
@@ -118,11 +120,19 @@ class Cluster:
         if host is None:
             self.stats.upstream_cx_none_healthy += 1
             raise NoHealthyUpstream
-        pool = self._pools.find(host, context, protocol)
-        stream = pool.take()
-        if stream is None:
-            stream = await pool.wait(context)
-        return stream
+        return self._pools.find(host, context, protocol).take()
+
+    async def wait(self, context: LbContext, protocol: str = "HTTP/1.1") -> ClientStream:
+        """A stream on the host that take() has chosen, when it had none. To be released, too.
+
+        Raises:
+            UpstreamFailure: reason "overflow" (UO), "remote connection failure", "local connection failure" or
+                "connection timeout" (UF; transport tells why). Nothing was sent.
+
+        Cancelled: a connection that was being made is closed; nothing stays counted.
+        """
+        assert context.host is not None, "take() comes first"
+        return await self._pools.find(context.host, context, protocol).wait(context)
 
     def charge_response(
         self, host: Host | None, status: int, internal: bool = False, canary: bool = False, judged: bool = True

@@ -82,6 +82,7 @@ class Exchange(LbContext):
         "_counts_too",
         "_grpc_body",
         "_informed",
+        "_limited",
         "_policy",
         "_retries_left",
         "_retrying",
@@ -131,13 +132,13 @@ class Exchange(LbContext):
         Cancelled: the upstream stream is reset; a fired ROUTE_TIMEOUT has been counted.
         """
         self._prepare()
-        limited = self._timing.per_try is not None or self._cluster.options.max_stream_duration is not None
+        self._limited = self._timing.per_try is not None or self._cluster.options.max_stream_duration is not None
         answer: Response | LocalReply | None
         while True:
             self._attempts += 1
             self._stream.info.upstream_attempts = self._attempts
             try:
-                response = await (self._exchange_within_limits() if limited else self._exchange())
+                response = await self._exchange()
             except UpstreamFailure as failure:
                 answer = self._failed(failure)
             except trio.Cancelled:
@@ -213,11 +214,22 @@ class Exchange(LbContext):
         self._cluster.stats.retry_or_shadow_abandoned += 1
 
     async def _exchange(self) -> Response:
-        up = await self._open()
-        return await up.exchange(self._stream.request, self._stream.tasks, self._inform)
+        """One attempt."""
+        stream, cluster = self._stream, self._cluster
+        protocol = stream.info.protocol
+        try:
+            up = cluster.take(self, protocol)
+            if up is None:
+                up = await cluster.wait(self, protocol)
+            self._up = up
+        finally:
+            stream.info.upstream_host = self.host
+        self._opened(up)
+        if self._limited:
+            return await self._exchange_within_limits(up)
+        return await up.exchange(stream.request, stream.tasks, self._inform)
 
-    async def _exchange_within_limits(self) -> Response:
-        up = await self._open()
+    async def _exchange_within_limits(self, up: ClientStream) -> Response:
         now = trio.current_time()
         duration = self._cluster.options.max_stream_duration
         self._stream_ends = inf if duration is None else now + duration
@@ -246,14 +258,10 @@ class Exchange(LbContext):
             self.host.rq_timeout += 1
         return _Limited(by_try=by_try)
 
-    async def _open(self) -> ClientStream:
-        """A stream for this attempt; the request is made ready for its host."""
-        stream, action = self._stream, self._action
+    def _opened(self, up: ClientStream) -> None:
+        """There is a stream for this attempt: make the request ready for its host."""
+        stream, action, host = self._stream, self._action, self.host
         info = stream.info
-        try:
-            up = self._up = await self._cluster.open(self, info.protocol)
-        finally:
-            host = info.upstream_host = self.host
         up.info = info
         info.upstream_connection = up.connection
         info.upstream_protocol = up.protocol
@@ -271,7 +279,6 @@ class Exchange(LbContext):
             )
         if self._upload is not None:
             stream.request.body = self._upload.begin()
-        return up
 
     async def _inform(self, status: int, headers: Headers) -> None:
         """An informational response: the first one counts, and is passed on if the HCM wants it."""
