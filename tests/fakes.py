@@ -331,6 +331,7 @@ class ScriptedCluster(Cluster):
 
     Attributes:
         host: the only one.
+        idle: there is a connection already.
         sent: [method, authority, path, headers, body] of each attempt that had a connection.
         released: for each stream that was given back: whether its body was unread.
         priorities: of each attempt.
@@ -339,13 +340,18 @@ class ScriptedCluster(Cluster):
     def __init__(self, services, *scripts, **config):
         super().__init__(ClusterConfig(name="c", **config), services, Keeper())
         self.host = Host(HOST)
+        self.idle = False
         self.scripts = deque(scripts)
         self.sent = []
         self.released = []
         self.priorities = []
 
     def take(self, context, protocol="HTTP/1.1"):
-        context.host = None
+        context.host = self.host if self.idle else None
+        if not self.idle:
+            return None
+        self.breakers[0].requests.take()
+        return ScriptedStream(self, self.scripts.popleft())
 
     async def wait(self, context, protocol="HTTP/1.1"):
         script = self.scripts.popleft()

@@ -35,6 +35,17 @@ async def test_a_request_goes_up_and_its_answer_comes_down(autojump_clock):
     assert routed.cluster.released == [False]
 
 
+async def test_a_connection_that_is_there_is_taken_at_once(autojump_clock):
+    routed = Routed(answer(200))
+    routed.cluster.idle = True
+
+    await routed.run()
+
+    assert routed.said == (200, "-", "via_upstream")
+    assert routed.info.upstream_host is routed.cluster.host
+    assert routed.at_rest
+
+
 async def test_what_the_log_can_tell(autojump_clock):
     routed = Routed(answer())
 
