@@ -2,15 +2,16 @@
 
 import socket
 import ssl
+from collections import ChainMap
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import attrs
 import trio
 import trustme
 
 from trio_envoy.config.loader import load
 from trio_envoy.demo import web
+from trio_envoy.net.address import IpAddress, parse_ip_port
 from trio_envoy.net.sockets import Network, NetworkTable
 from trio_envoy.registry import config_class
 from trio_envoy.server.command_line import CommandLine
@@ -32,67 +33,84 @@ async def running(path, table):
         server.lifecycle.stop()
 
 
-def free_ports(count):
-    """Different ports that nobody listens on."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
+def ports_of(server):
+    """The real ports of a server: of its listeners in order, then of its admin interface."""
+    return [*(listener.addresses[0].port for listener in server.listeners.listeners), server.admin.address.port]
 
 
 @asynccontextmanager
-async def web_application(number, egress):
-    """The application behind a sidecar, in a thread; gives its port."""
-    application = web.Application(number, 0, egress)
+async def web_application(number):
+    """The application behind a sidecar, in a thread."""
+    application = web.Application(number, 0, 0)
     async with trio.open_nursery() as tasks:
         tasks.start_soon(trio.to_thread.run_sync, application.serve_forever, 0.01)
         try:
-            yield application.server_address[1]
+            yield application
         finally:
             with trio.CancelScope(shield=True):
                 await trio.to_thread.run_sync(application.shutdown)
             application.server_close()
 
 
-@attrs.frozen
 class Mesh:
-    """Where everything of the front proxy listens on 127.0.0.1; nothing runs yet.
+    """The front proxy and its services on free ports of 127.0.0.1, from the files of the tutorial.
+
+    What does not run yet is a port that is taken but where nobody listens.
 
     Attributes:
-        public, admin: of the front proxy.
-        ingress, admins: of the sidecars, by service.
-        applications: behind the sidecars, by service.
-        egress: of service 1.
+        public, admin: ports of the front proxy, once it runs.
+        admins: ports of the sidecars' admin interfaces, by service, once they run.
+        egress: port of the way from service 1 to service 2, once its sidecar runs.
+        applications: sockets behind the sidecars, by service, on which nobody listens yet.
     """
 
-    public: int
-    admin: int
-    ingress: dict[str, int]
-    admins: dict[str, int]
-    applications: dict[str, int]
-    egress: int
+    def __init__(self):
+        self.public = self.admin = self.egress = 0
+        self.admins = {}
+        self.applications = {name: _reserved() for name in _IPS}
+        self._nobody = _reserved()
+        self._connects = {_address(f"{ip}:80"): _of(self._nobody) for ip in _IPS.values()}
 
-    @classmethod
-    def free(cls):
-        """All of it on free ports."""
-        ports = iter(free_ports(9))
-        return cls(next(ports), next(ports), *[{name: next(ports) for name in _IPS} for _ in range(3)], next(ports))
+    def close(self):
+        for sock in (*self.applications.values(), self._nobody):
+            sock.close()
 
-    def table(self, binds, connects=None):
-        mesh = {f"{ip}:80": f"127.0.0.1:{self.ingress[name]}" for name, ip in _IPS.items()}
-        binds = {f"0.0.0.0:{port}": f"127.0.0.1:{real}" for port, real in binds.items()}
-        return NetworkTable.of({name: [ip] for name, ip in _IPS.items()}, binds, mesh | (connects or {}))
-
-    def front(self, kind=""):
+    @asynccontextmanager
+    async def front(self, kind=""):
         """The front proxy; kind is "" for v2, ".v3" for v3."""
-        return running(FRONT / f"front-envoy{kind}.yaml", self.table({80: self.public, 8001: self.admin}))
+        async with running(FRONT / f"front-envoy{kind}.yaml", self._table(self._connects)) as server:
+            self.public, self.admin = ports_of(server)
+            yield server
 
-    def sidecar(self, name, kind=""):
-        """The sidecar of a service."""
-        binds = {80: self.ingress[name], 8001: self.admins[name], 9000: self.egress}
-        table = self.table(binds, {"127.0.0.1:8080": f"127.0.0.1:{self.applications[name]}"})
-        return running(FRONT / f"{name}-envoy{kind}.yaml", table)
+    @asynccontextmanager
+    async def sidecar(self, name, application=None, kind=""):
+        """The sidecar of a service; behind it is this web application, or whoever listens on `applications`."""
+        behind = _of(application.socket if application else self.applications[name])
+        connects = ChainMap({_address("127.0.0.1:8080"): behind}, self._connects)
+        async with running(FRONT / f"{name}-envoy{kind}.yaml", self._table(connects)) as server:
+            ingress, *egress, self.admins[name] = ports_of(server)
+            self.egress = egress[0] if egress else self.egress
+            self._connects[_address(f"{_IPS[name]}:80")] = IpAddress("127.0.0.1", ingress)
+            yield server
+
+    def _table(self, connects):
+        binds = {_address(f"0.0.0.0:{port}"): IpAddress("127.0.0.1", 0) for port in (80, 8001, 9000)}
+        return NetworkTable({name: (ip,) for name, ip in _IPS.items()}, binds, connects)
+
+
+def _address(text):
+    return parse_ip_port(text)
+
+
+def _reserved():
+    """A port that is taken, where connections are refused until somebody listens on it."""
+    sock = socket.socket()
+    sock.bind(("127.0.0.1", 0))
+    return sock
+
+
+def _of(sock):
+    return IpAddress("127.0.0.1", sock.getsockname()[1])
 
 
 class Google:

@@ -6,14 +6,14 @@ import re
 import shutil
 import subprocess
 import sys
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from pathlib import Path
 
 import pytest
 import trio
 import yaml
 
-from tests.samples import FRONT, SAMPLES, Google, Mesh, free_ports, running, web_application
+from tests.samples import FRONT, SAMPLES, Google, Mesh, ports_of, running, web_application
 from trio_envoy.config.loader import load
 from trio_envoy.config.rewrite import rewrite
 from trio_envoy.demo import web
@@ -47,14 +47,15 @@ async def curl(port, path="/"):
 @needs_curl
 @pytest.mark.parametrize("name", ["google_com_proxy.v2.yaml", "google_com_proxy.v3.yaml"])
 async def test_the_google_proxy_answers_with_googles_page(name):
-    google, (port, admin) = Google(), free_ports(2)
+    google = Google()
     async with google.open():
         table = NetworkTable.of(
             {"google.com": ["203.0.113.7"]},
-            {"0.0.0.0:10000": f"127.0.0.1:{port}", "0.0.0.0:9901": f"127.0.0.1:{admin}"},
+            {"0.0.0.0:10000": "127.0.0.1:0", "0.0.0.0:9901": "127.0.0.1:0"},
             {"203.0.113.7:443": f"127.0.0.1:{google.port}"},
         )
-        async with running(SAMPLES / name, table):
+        async with running(SAMPLES / name, table) as server:
+            port, admin = ports_of(server)
             answer = await curl(port, "/search?q=envoy")
             page = await curl(admin)
             clusters = await curl(admin, "/clusters")
@@ -71,12 +72,12 @@ async def test_the_google_proxy_answers_with_googles_page(name):
 @needs_curl
 @pytest.mark.parametrize(("front", "sidecars"), [("", ""), (".v3", ".v3"), ("", ".v3")], ids=["v2", "v3", "both"])
 async def test_the_front_proxy_reaches_both_services(front, sidecars):
-    mesh = Mesh.free()
     async with AsyncExitStack() as stack:
-        for name, number in (("service1", "1"), ("service2", "2")):
-            egress = mesh.egress if name == "service1" else 0
-            mesh.applications[name] = await stack.enter_async_context(web_application(number, egress))
-            await stack.enter_async_context(mesh.sidecar(name, sidecars))
+        mesh = stack.enter_context(closing(Mesh()))
+        first, second = [await stack.enter_async_context(web_application(number)) for number in "12"]
+        await stack.enter_async_context(mesh.sidecar("service1", first, sidecars))
+        await stack.enter_async_context(mesh.sidecar("service2", second, sidecars))
+        first.egress = mesh.egress
         server = await stack.enter_async_context(mesh.front(front))
 
         for path in ("/service/1", "/service/2", "/trace/1", "/trace/2"):

@@ -6,7 +6,7 @@ Everything is real but the application of service 1: front proxy, both sidecars,
 import gc
 import socket
 import struct
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 
 import httpcore
 import pytest
@@ -27,11 +27,11 @@ def _unfrozen():
 @asynccontextmanager
 async def front_proxy():
     """All of it, with service 2 in order and nobody behind the sidecar of service 1 yet; gives the Mesh."""
-    mesh = Mesh.free()
     async with AsyncExitStack() as stack:
-        mesh.applications["service2"] = await stack.enter_async_context(web_application("2", 0))
-        for name in ("service1", "service2"):
-            await stack.enter_async_context(mesh.sidecar(name))
+        mesh = stack.enter_context(closing(Mesh()))
+        second = await stack.enter_async_context(web_application("2"))
+        await stack.enter_async_context(mesh.sidecar("service2", second))
+        await stack.enter_async_context(mesh.sidecar("service1"))
         await stack.enter_async_context(mesh.front())
         yield mesh
 
@@ -53,8 +53,10 @@ async def application(mesh, handler):
             await trio.aclose_forcefully(stream)
 
     async with trio.open_nursery() as tasks:
-        listeners = await trio.open_tcp_listeners(mesh.applications["service1"], host="127.0.0.1")
-        tasks.start_soon(trio.serve_listeners, serve, listeners)
+        sock = mesh.applications["service1"]
+        sock.listen()
+        sock.setblocking(False)
+        tasks.start_soon(trio.serve_listeners, serve, [trio.SocketListener(trio.socket.from_stdlib_socket(sock))])
         yield
         tasks.cancel_scope.cancel()
 
@@ -94,9 +96,9 @@ async def test_down_is_503_and_it_recovers():
 
 
 async def test_a_sidecar_that_is_down_is_503():
-    mesh = Mesh.free()
-    async with mesh.front():
-        answer = await get(mesh, "/service/1")
+    with closing(Mesh()) as mesh:
+        async with mesh.front():
+            answer = await get(mesh, "/service/1")
 
     assert answer.status == 503
     assert answer.content.startswith(CONNECT_FAILED + b"remote connection failure")

@@ -5,8 +5,9 @@ Configuration files stay as they are; each proxy gets a table of names and ports
 
 from __future__ import annotations
 
-import contextlib
+import itertools
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -20,6 +21,8 @@ import trio
 
 SAMPLES: Final = Path(__file__).resolve().parents[2] / "sample_configs" / "front_proxy"
 SERVICE_IPS: Final = {"service1": "172.18.0.3", "service2": "172.18.0.4"}  # as compose would number them
+_PORTS: Final = range(20_000, 32_000)
+_PORTS_EACH: Final = 10
 _START_TIMEOUT: Final = 20.0  # s
 _STOP_TIMEOUT: Final = 5.0  # s
 
@@ -68,35 +71,44 @@ def choose_ports(front: int, admin: int) -> Ports:
         DemoError: one of the two is in use.
     """
     for port in {front, admin} - {0}:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError as error:
-                reason = (
-                    f"Port {port} on 127.0.0.1 is not free ({error.strerror}): stop what uses it, or take another one "
-                    "with --port or --admin-port."
-                )
-                raise DemoError(reason) from None
-    with _free_ports(9) as free:
-        return Ports(
-            front=front or free[0],
-            admin=admin or free[1],
-            ingress={"service1": free[2], "service2": free[3]},
-            sidecar_admin={"service1": free[4], "service2": free[5]},
-            web={"service1": free[6], "service2": free[7]},
-            egress=free[8],
-        )
+        error = _taken(port)
+        if error is not None:
+            raise DemoError(
+                f"Port {port} on 127.0.0.1 is not free ({error.strerror}): stop what uses it, or take another one "
+                "with --port or --admin-port."
+            )
+    free = list(itertools.islice((port for port in _free_ports() if port not in {front, admin}), 9))
+    return Ports(
+        front=front or free[0],
+        admin=admin or free[1],
+        ingress={"service1": free[2], "service2": free[3]},
+        sidecar_admin={"service1": free[4], "service2": free[5]},
+        web={"service1": free[6], "service2": free[7]},
+        egress=free[8],
+    )
 
 
-@contextlib.contextmanager
-def _free_ports(count: int) -> Iterator[list[int]]:
-    """Different free ports, held until the block is left."""
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for sock in sockets:
-            sock.bind(("127.0.0.1", 0))
-        yield [sock.getsockname()[1] for sock in sockets]
+def _free_ports() -> Iterator[int]:
+    """Ports that nobody listens on now, below those that systems give to outgoing connections.
+
+    Each process begins elsewhere, so that two demos that start at once do not choose the same ones.
+    """
+    first = os.getpid() * _PORTS_EACH % len(_PORTS)
+    for offset in range(len(_PORTS)):
+        port = _PORTS[(first + offset) % len(_PORTS)]
+        if _taken(port) is None:
+            yield port
+
+
+def _taken(port: int) -> OSError | None:
+    """Why a port of 127.0.0.1 can't be bound; None: it can."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            return error
+    return None
 
 
 def processes(ports: Ports) -> list[Process]:
