@@ -280,7 +280,7 @@ class HcmConnection:
             self._abort(stream, DC, codec.end_details or "downstream_remote_disconnect")
             return
         if cause is Cause.PEER_RESET:
-            flag = 0 if stream.info.flags & DPE else DR  # the codec gave it up because the client broke a rule
+            flag = stream.info.flags & DPE or DR  # DPE: the codec gave it up because the client broke a rule
             self._abort(stream, flag, codec.end_details or "http2.remote_reset")
             return
         if cause is Cause.STREAM_IDLE:
@@ -344,13 +344,13 @@ class HcmConnection:
         complete(self._manager, stream, self._now())
 
     def protocol_error(self, info: StreamInfo, details: str, status: int) -> None:
-        """What the codec has answered itself (400, 426, 431, 501; 0 in HTTP/2), or what ended in its head."""
+        """What the codec has answered itself (400, 426, 431, 501), or, with status 0, what ended without an answer."""
         stats = self._manager.stats
         if status:
             self._count_early_response()
         else:
             stats.downstream_rq_rx_reset += 1
-        if status != _TOO_SLOW and not info.flags & DC:
+        if status and status != _TOO_SLOW:
             stats.downstream_cx_protocol_error += 1
             info.flags |= DPE
         info.details = details

@@ -80,7 +80,8 @@ class Handler(Protocol):
     def protocol_error(self, stream_info: StreamInfo, details: str, status: int) -> None:
         """A request that never became one (400, 431, 426 ...) was answered by the codec: count and log it.
 
-        Also for one that broke off in its head: status 0 with flag DC (the client left), or 408 (it was too slow).
+        Also for one that broke off in its head: 408 (it was too slow), or status 0 with a flag: DC (the client left),
+        DPE (malformed, HTTP/2) or DR (too large, HTTP/2).
         """
 
 
@@ -102,6 +103,7 @@ class ServerStats(Protocol):
     downstream_cx_max_duration_reached: int
     downstream_cx_max_requests_reached: int
     downstream_rq_header_timeout: int
+    downstream_rq_too_many_premature_resets: int
 
 
 class ServerConnection(Protocol):

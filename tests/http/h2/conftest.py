@@ -26,6 +26,7 @@ class Handler:
         self.answer = answer
         self.interruptions = []
         self.errors = []
+        self.error_flags = []
 
     async def handle(self, stream):
         await self.answer(stream)
@@ -36,6 +37,7 @@ class Handler:
 
     def protocol_error(self, info, details, status):
         self.errors.append(details)
+        self.error_flags.append(info.flags)
 
 
 def a_request(method=b"GET", path=b"/", body=None, fields=()):

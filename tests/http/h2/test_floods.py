@@ -2,8 +2,8 @@
 
 import pytest
 
-from trio_envoy.http.h2.floods import Floods
-from trio_envoy.http.h2.options import Http2Options
+from trio_envoy.http.h2.floods import DETAILS, Floods, Resets
+from trio_envoy.http.h2.options import Http2Options, Http2Stats
 
 DATA, HEADERS, PRIORITY, SETTINGS, PING, WINDOW_UPDATE, CONTINUATION = 0, 1, 2, 4, 6, 8, 9
 ACK = END_STREAM = 1
@@ -59,13 +59,42 @@ def test_streams_and_data_allow_more():
     assert first_flood(floods, WINDOW_UPDATE, 0, 4)[0] == 5 + 2 * (2 + 4 * 5)
 
 
-def test_what_the_socket_took_does_not_count():
-    floods = Floods(Http2Options(max_outbound_control_frames=2, max_outbound_frames=3))
+def test_what_was_answered_in_time_does_not_count():
+    floods = Floods(Http2Options(max_outbound_control_frames=2))
     for _ in range(10):
-        assert not floods.control()
+        assert not floods.inbound(SETTINGS, 0, 0)
         assert not floods.inbound(PING, 0, 8)
-        assert not floods.outbound()
-        floods.flushed()
+        floods.turn()
 
-    floods.queued = 4
-    assert floods.outbound() == "outbound_flood"
+    assert first_flood(floods, PING, 0, 8)[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("frames", "controls", "counter"),
+    [(3, 2, ""), (4, 2, "outbound_flood"), (3, 3, "outbound_control_flood"), (4, 3, "outbound_control_flood")],
+)
+def test_what_waits_for_the_socket(frames, controls, counter):
+    floods = Floods(Http2Options(max_outbound_control_frames=2, max_outbound_frames=3))
+
+    assert floods.outbound(frames, controls) == counter
+
+
+def test_every_flood_has_its_details():
+    assert {name for name in DETAILS if hasattr(Http2Stats, name)} == set(DETAILS)
+
+
+@pytest.mark.parametrize(
+    ("good", "age", "bad"),
+    [(0, 0.0, 250), (0, 1.9, 250), (249, 0.0, 250), (400, 0.0, 400), (1000, 0.0, 1000), (0, 2.0, None)],
+)
+def test_most_streams_reset_at_once_are_too_many(good, age, bad):
+    resets = Resets()
+    for _ in range(good):
+        resets.closed()
+
+    for number in range(1, 3000):
+        resets.closed()
+        if resets.too_many(age):
+            assert number == bad
+            return
+    assert bad is None

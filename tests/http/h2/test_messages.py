@@ -48,7 +48,11 @@ def test_a_good_request():
         (a_get(without=(b":method",)), VIOLATION),
         (a_get(without=(b":authority",)), VIOLATION),
         (a_get((b"content-length", b"5")), VIOLATION),
-        (a_get((b"content-length", b"x")), VIOLATION),
+        (a_get((b"content-length", b"x")), INVALID),
+        (a_get((b"content-length", b"")), INVALID),
+        (a_get((b"content-length", b"0"), (b"content-length", b"0")), INVALID),
+        (a_get((b"content-length", b"1" * 19)), INVALID),
+        (a_get((b"content-length", b"9" * 5000)), INVALID),
         (a_get(method=b"CONNECT"), VIOLATION),
     ],
 )
@@ -67,6 +71,7 @@ def test_what_is_refused(fields, reason):
         a_get(scheme=b"ftp"),
         a_get(method=b"FOO"),
         a_get(path=b"/#f"),
+        a_get((b"content-length", b"0" * 5000)),
         [(b":method", b"CONNECT"), (b":authority", b"a.com:80")],
     ],
 )

@@ -1,133 +1,23 @@
-"""A server connection against a session in the hands of the test."""
+"""A downstream connection: limits, rules, floods, draining, keep-alive; the client is the `h2` package."""
 
-from contextlib import asynccontextmanager
 from math import inf
 
 import pytest
 import trio
-import trio.testing
 from trio.testing import wait_all_tasks_blocked
 
+from tests.http.h2.fakes import REQUEST, at_rest, payload_of, serving, status_of
 from trio_envoy.config.protocol import HeadersWithUnderscoresAction
 from trio_envoy.http.body import BytesBody
 from trio_envoy.http.h2 import session as h2session
+from trio_envoy.http.h2.floods import Resets
 from trio_envoy.http.h2.options import Http2Options, KeepAlive
-from trio_envoy.http.h2.session import Data, GoAway, Head, Reset, Session, Trailers
+from trio_envoy.http.h2.session import GoAway, Reset
 from trio_envoy.http.headers import Headers
 from trio_envoy.http.message import Response
-from trio_envoy.http.options import CodecOptions
-from trio_envoy.net.stream_info import DPE
+from trio_envoy.http.options import DEFAULT_DELAYED_CLOSE_TIMEOUT
+from trio_envoy.net.stream_info import DPE, DR
 from trio_envoy.util.deadlines import Cause
-
-REQUEST = [(b":method", b"GET"), (b":scheme", b"http"), (b":path", b"/x"), (b":authority", b"a")]
-OK = [(b":status", b"200")]
-
-
-class Peer:
-    """A client: what it sends, and the events it gets."""
-
-    def __init__(self, channel, options=None):
-        self.channel = channel
-        self.session = Session(options or Http2Options(), client=True)
-        config = self.session._connection.config
-        config.validate_outbound_headers = config.normalize_outbound_headers = False  # it may be wicked
-        self.events = []
-        self.closed_at = None
-        self.mute = False  # it neither reads nor answers
-
-    async def run(self):
-        buffer = bytearray(65536)
-        while True:
-            if self.mute:
-                await trio.sleep_forever()
-            try:
-                received = self.channel.recv_into(buffer)
-            except OSError:
-                received = 0
-            if received is None:
-                await self.channel.wait_read()
-            elif not received:
-                self.closed_at = trio.current_time()
-                return
-            else:
-                self.events += self.session.receive(bytes(buffer[:received]))
-                self.flush()
-
-    def flush(self):
-        data = self.session.take_output()
-        if data and not self.channel.closed:
-            self.channel.send(data)
-
-    async def send(self):
-        self.flush()
-        await trio.testing.wait_all_tasks_blocked()
-
-    async def ask(self, fields=REQUEST, *, body=None):
-        stream_id = self.session.next_stream_id()
-        self.session.send_head(stream_id, fields, ended=body is None)
-        if body:
-            self.session.send_data(stream_id, body, ended=False)
-        await self.send()
-        return stream_id
-
-    def of(self, stream_id):
-        return [event for event in self.events if getattr(event, "stream_id", 0) == stream_id]
-
-    def take(self):
-        events, self.events = self.events, []
-        return events
-
-
-@asynccontextmanager
-async def serving(helpers, answer=None, *, peer=None, limit_bytes=1 << 20, **options):
-    async with helpers.serving(
-        answer or helpers.echo, options=CodecOptions(**options), limit_bytes=limit_bytes
-    ) as world:
-        world.peer = Peer(world.channel, peer)
-        world.tasks.start_soon(world.peer.run)
-        await world.peer.send()
-        world.peer.take()
-        yield world
-
-
-def status_of(events):
-    return [dict(event.fields)[b":status"] for event in events if isinstance(event, Head)]
-
-
-async def test_what_a_stream_knows(http2, autojump_clock):
-    streams = []
-
-    async def answer(stream):
-        streams.append(stream)
-        await http2.echo(stream)
-
-    async with serving(http2, answer) as world:
-        stream_id = await world.peer.ask([*REQUEST, (b"x", b"y")], body=b"abc")
-        world.peer.session.send_data(stream_id, b"", ended=True)
-        await world.peer.send()
-
-        stream, info = streams[0], streams[0].info
-        assert (stream.request.method, stream.request.authority, stream.request.path) == (b"GET", b"a", b"/x")
-        assert stream.request.headers.items == [(b"x", b"y")]
-        assert info.protocol == "HTTP/2"
-        assert info.bytes_received == info.bytes_sent == 3
-        assert info.request_end == info.response_start == trio.current_time()
-        assert stream.request_complete
-        assert stream.finished
-        assert world.stats.hcm.downstream_cx_http2_total == world.stats.hcm.downstream_cx_http2_active == 1
-        assert world.stats.http2.streams_active == 0
-
-
-async def test_cookies_are_joined_behind_the_rest(http2, autojump_clock):
-    fields = []
-
-    async def answer(stream):
-        fields.extend(stream.request.headers)
-        await http2.echo(stream)
-
-    async with serving(http2, answer) as world:
-        await world.peer.ask([*REQUEST, (b"cookie", b"a=b"), (b"x", b"y"), (b"cookie", b"c=d")])
-    assert fields == [(b"x", b"y"), (b"cookie", b"a=b; c=d")]
 
 
 @pytest.mark.parametrize("tolerant", [False, True])
@@ -141,27 +31,63 @@ async def test_a_malformed_request(http2, autojump_clock, tolerant):
             assert world.peer.of(stream_id) == [Reset(stream_id, h2session.PROTOCOL_ERROR)]
             other = await world.peer.ask()
             assert status_of(world.peer.of(other)) == [b"200"]
+            assert world.stats.hcm.downstream_cx_protocol_error == 0
         else:
+            await trio.sleep(2)
+            assert world.peer.events == []  # Envoy says nothing
             assert world.peer.closed_at is not None
             assert world.stats.hcm.downstream_cx_destroy_local == 1
+            assert world.stats.hcm.downstream_cx_protocol_error == 1
 
 
 @pytest.mark.parametrize(
-    ("options", "fields", "details"),
+    ("options", "fields", "details", "stat"),
     [
-        (Http2Options(max_fields=5), [*REQUEST, (b"x", b"1"), (b"y", b"1")], "http2.too_many_headers"),
-        (Http2Options(max_head_bytes=200), [*REQUEST, (b"x", b"1" * 170)], "http2.headers_too_large"),
+        (Http2Options(max_fields=5), [(b"x", b"1"), (b"y", b"1")], "http2.too_many_headers", "header_overflow"),
+        (Http2Options(max_fields=5), [(b"cookie", b"1")] * 2, "http2.too_many_headers", "header_overflow"),
         (
-            Http2Options(underscores=HeadersWithUnderscoresAction.REJECT_REQUEST),
-            [*REQUEST, (b"x_y", b"1")],
-            "http2.unexpected_underscore",
+            Http2Options(max_head_bytes=200),
+            [(b"x", b"1" * 300)],
+            "http2.header_list_size_too_large",
+            "header_list_size_too_large",
         ),
     ],
 )
-async def test_limits_of_heads(http2, autojump_clock, options, fields, details):
+@pytest.mark.parametrize("trailers", [False, True])
+async def test_heads_over_the_limits_are_reset(http2, autojump_clock, options, fields, details, stat, trailers):
+    streams = []
+
+    async def answer(stream):
+        streams.append(stream)
+        await http2.echo(stream)
+
+    async with serving(http2, answer, http2=options) as world:
+        if trailers:
+            stream_id = await world.peer.ask(body=b"x")
+            world.peer.session.send_head(stream_id, [*fields, *[(b"x", b"1")] * 4], ended=True)
+            await world.peer.send()
+            assert streams[0].end_details == details
+            assert streams[0].info.flags == DR
+        else:
+            stream_id = await world.peer.ask([*REQUEST, *fields])
+            assert world.handler.errors == [details]
+            assert world.handler.error_flags == [DR]
+        assert world.peer.of(stream_id) == [Reset(stream_id, h2session.INTERNAL_ERROR)]
+        assert getattr(world.stats.http2, stat) == 1
+        assert world.stats.http2.tx_reset == 1
+        assert world.stats.hcm.downstream_cx_protocol_error == 0
+
+        other = await world.peer.ask()
+        assert status_of(world.peer.of(other)) == [b"200"]
+        assert world.server.session.open_streams == 0
+
+
+async def test_underscores_are_refused(http2, autojump_clock):
+    options = Http2Options(underscores=HeadersWithUnderscoresAction.REJECT_REQUEST)
     async with serving(http2, http2=options) as world:
-        await world.peer.ask(fields)
-        assert world.handler.errors == [details]
+        await world.peer.ask([*REQUEST, (b"x_y", b"1")])
+        assert world.handler.errors == ["http2.unexpected_underscore"]
+        assert world.stats.http2.requests_rejected_with_underscores_in_headers == 1
 
 
 async def test_underscores_are_dropped(http2, autojump_clock):
@@ -196,8 +122,9 @@ async def test_a_client_that_breaks_the_protocol_takes_its_streams_with_it(http2
         assert world.handler.interruptions == [Cause.PEER_RESET]
         assert streams[0].info.flags == DPE
         assert streams[0].end_details.startswith("codec_error:")
-        assert world.peer.closed_at is not None
         assert isinstance(world.peer.events[-1], GoAway)
+        await trio.sleep(2)
+        assert world.peer.closed_at is not None
 
 
 async def test_a_flood_of_pings(http2, autojump_clock):
@@ -217,6 +144,7 @@ async def test_a_flood_of_pings(http2, autojump_clock):
         assert world.stats.hcm.downstream_cx_protocol_error == 0
         assert streams[0].end_details == "codec_error:Too_many_control_frames_in_the_outbound_queue."
         assert world.handler.interruptions == [Cause.PEER_RESET]  # though its task had not begun when it came
+        await trio.sleep(2)
         assert world.peer.closed_at is not None
 
 
@@ -253,58 +181,6 @@ async def test_a_client_that_does_not_read_holds_bodies_back(http2, autojump_clo
         assert len(world.server._out) < 200_000
 
 
-async def test_a_wrong_length_ends_its_stream_alone(http2, autojump_clock):
-    async with serving(http2) as world:
-        stream_id = await world.peer.ask([*REQUEST, (b"content-length", b"2")], body=b"abc")
-        assert world.peer.of(stream_id) == [Reset(stream_id, h2session.PROTOCOL_ERROR)]
-        assert world.handler.interruptions == [Cause.PEER_RESET]
-
-        other = await world.peer.ask()
-        assert status_of(world.peer.of(other)) == [b"200"]
-
-
-async def test_trailers_that_may_not_be(http2, autojump_clock):
-    async with serving(http2, http2=Http2Options(stream_error=True)) as world:
-        stream_id = await world.peer.ask(body=b"abc")
-        world.peer.session.send_head(stream_id, [(b"transfer-encoding", b"chunked")], ended=True)
-        await world.peer.send()
-        assert Reset(stream_id, h2session.PROTOCOL_ERROR) in world.peer.of(stream_id)
-
-
-async def test_trailers_both_ways(http2, autojump_clock):
-    async with serving(http2) as world:
-        stream_id = await world.peer.ask(body=b"abc")
-        world.peer.session.send_head(stream_id, [(b"x-t", b"1")], ended=True)
-        await world.peer.send()
-
-        events = world.peer.of(stream_id)
-        assert [type(event) for event in events] == [Head, Data, Trailers]
-        assert events[2].fields == [(b"x-t", b"1")]
-        assert world.stats.http2.trailers == 1
-
-
-async def test_expectations(http2, autojump_clock):
-    async with serving(http2) as world:
-        stream_id = await world.peer.ask([*REQUEST, (b"expect", b"100-continue")], body=b"")
-        assert status_of(world.peer.of(stream_id)) == [b"100"]
-        world.peer.session.send_data(stream_id, b"abc", ended=True)
-        await world.peer.send()
-        assert status_of(world.peer.of(stream_id)) == [b"100", b"200"]
-
-
-async def test_a_reset_tells_the_handler(http2, autojump_clock):
-    async def forever(stream):
-        await trio.sleep_forever()
-
-    async with serving(http2, forever) as world:
-        stream_id = await world.peer.ask()
-        world.peer.session.reset(stream_id, h2session.CANCEL)
-        await world.peer.send()
-        assert world.handler.interruptions == [Cause.PEER_RESET]
-        assert world.stats.http2.rx_reset == 1
-        assert world.server.streams == {}
-
-
 async def test_a_client_that_leaves_tells_all_handlers(http2, autojump_clock):
     async def forever(stream):
         await trio.sleep_forever()
@@ -318,24 +194,6 @@ async def test_a_client_that_leaves_tells_all_handlers(http2, autojump_clock):
         assert world.stats.hcm.downstream_cx_destroy_remote == 1
         assert world.stats.hcm.downstream_cx_destroy_remote_active_rq == 1
         assert world.stats.hcm.downstream_cx_http2_active == 0
-
-
-async def test_deadlines_are_each_streams_own(http2, autojump_clock):
-    async def answer(stream):
-        if stream.request.path == b"/slow":
-            stream.guard.arm(Cause.ROUTE_TIMEOUT, trio.current_time() + 3)
-            await trio.sleep_forever()
-        await trio.sleep(5)
-        await http2.echo(stream)
-
-    async with serving(http2, answer) as world:
-        slow = await world.peer.ask([*REQUEST[:2], (b":path", b"/slow"), REQUEST[3]])
-        other = await world.peer.ask()
-        await trio.sleep(4)
-        assert world.handler.interruptions == [Cause.ROUTE_TIMEOUT]
-        assert [type(event) for event in world.peer.of(slow)] == [Reset]
-        await trio.sleep(2)
-        assert status_of(world.peer.of(other)) == [b"200"]
 
 
 async def test_drain_in_two_steps(http2, autojump_clock):
@@ -359,7 +217,8 @@ async def test_drain_in_two_steps(http2, autojump_clock):
 
         await trio.sleep(40)
         assert status_of(world.peer.of(first)) == status_of(world.peer.of(second)) == [b"200"]
-        assert world.peer.closed_at == pytest.approx(started + 30)
+        assert world.peer.closed_at == pytest.approx(started + 30 + DEFAULT_DELAYED_CLOSE_TIMEOUT)
+        assert world.stats.hcm.downstream_cx_delayed_close_timeout == 1
         assert world.stats.http2.goaway_sent == 1
 
 
@@ -368,7 +227,7 @@ async def test_an_idle_connection_drains(http2, autojump_clock):
         await world.peer.ask()
         started = trio.current_time()
         await trio.sleep(20)
-        assert world.peer.closed_at == pytest.approx(started + 15)
+        assert world.peer.closed_at == pytest.approx(started + 15 + DEFAULT_DELAYED_CLOSE_TIMEOUT)
         assert world.stats.hcm.downstream_cx_idle_timeout == 1
 
 
@@ -383,7 +242,7 @@ async def test_max_connection_duration_and_requests(http2, autojump_clock):
         assert not any(isinstance(event, GoAway) for event in world.peer.events)
         await world.peer.ask()
         assert any(isinstance(event, GoAway) for event in world.peer.events)
-        await trio.sleep(6)
+        await trio.sleep(7)
         assert world.peer.closed_at is not None
         assert world.stats.hcm.downstream_cx_max_requests_reached == 1
 
@@ -451,3 +310,166 @@ async def test_cancelled_at_every_wait(http2, autojump_clock, step):
     assert world.server.channel.closed
     assert world.stats.http2.streams_active == 0
     assert world.stats.hcm.downstream_cx_http2_active == 0
+
+
+async def test_one_stream_too_many(http2, autojump_clock):
+    async def forever(stream):
+        await trio.sleep_forever()
+
+    async with serving(http2, forever, http2=Http2Options(max_streams=2)) as world:
+        world.server.session.acknowledged = False  # the client has not seen our settings yet
+        for _ in range(3):
+            await world.peer.ask()
+        assert world.peer.take() == [Reset(5, h2session.REFUSED_STREAM)]
+        assert world.stats.http2.stream_refused_errors == world.stats.http2.tx_reset == 1
+        assert len(world.server.streams) == 2
+
+        world.server.session.acknowledged = True
+        await world.peer.ask()
+        await trio.sleep(2)
+        assert world.peer.events == []  # Envoy says nothing
+        assert world.peer.closed_at is not None
+        assert world.stats.hcm.downstream_cx_protocol_error == 1
+        assert world.handler.interruptions == [Cause.PEER_RESET] * 2
+
+
+async def test_streams_that_ended_make_room(http2, autojump_clock):
+    async with serving(http2, http2=Http2Options(max_streams=2)) as world:
+        for _ in range(10):
+            stream_id = await world.peer.ask()
+            assert status_of(world.peer.of(stream_id)) == [b"200"]
+        for _ in range(10):
+            stream_id = await world.peer.ask(body=b"x")
+            world.peer.session.reset(stream_id, h2session.CANCEL)
+        assert world.peer.closed_at is None
+
+
+@pytest.mark.parametrize("answered", [False, True])
+async def test_who_resets_most_streams_at_once_is_sent_away(http2, autojump_clock, answered):
+    class Endless:
+        trailers = None
+
+        def read_nowait(self):
+            return None
+
+        async def read(self):
+            await trio.sleep_forever()
+
+    async def answer(stream):
+        if answered:
+            await stream.respond(Response(200, Headers(), Endless()))
+        await trio.sleep_forever()
+
+    async with serving(http2, answer) as world:
+        for _ in range(300):
+            if world.server.channel.closed:
+                break
+            stream_id = await world.peer.ask()
+            world.peer.session.reset(stream_id, h2session.CANCEL)
+        await world.peer.send()
+
+        assert world.server.channel.closed is not answered
+        assert world.stats.hcm.downstream_rq_too_many_premature_resets == (not answered)
+        assert world.stats.hcm.downstream_cx_protocol_error == (not answered)
+        assert world.stats.http2.rx_reset == (300 if answered else 250)
+        assert world.stats.http2.streams_active == 0
+
+
+async def test_streams_that_are_over_before_their_tasks_do_not_pile_up(http2, autojump_clock, monkeypatch):
+    monkeypatch.setattr(Resets, "too_many", lambda *_: False)
+    most = 0
+
+    async def answer(stream):
+        nonlocal most
+        most = max(most, len(world.server.streams))
+        await trio.sleep_forever()
+
+    async with serving(http2, answer) as world:
+        for _ in range(5000):
+            stream_id = world.peer.session.next_stream_id()
+            world.peer.session.send_head(stream_id, REQUEST, ended=True)
+            world.peer.session.reset(stream_id, h2session.CANCEL)
+        await world.peer.send()
+
+        assert world.stats.http2.rx_reset == 5000
+        assert most < 4000  # what one read of 64 KiB can hold
+        assert at_rest(world)
+
+
+@pytest.mark.parametrize(("delay", "whole"), [(1.0, True), (0.0, True), (0.0, False)])
+async def test_the_last_response_is_delivered_before_the_close(http2, autojump_clock, delay, whole):
+    async def answer(stream):
+        await stream.respond(Response(200, Headers(), BytesBody(b"x" * 50_000)))
+
+    async with serving(
+        http2, answer, limit_bytes=10_000, max_requests=1, drain_timeout=0.0, delayed_close_timeout=delay
+    ) as world:
+        world.peer.mute = True
+        stream_id = await world.peer.ask()
+        assert world.server.streams == {}  # it is all in the outbox
+        await trio.sleep(0.5 if whole else 2)
+        world.peer.mute = False
+        started = trio.current_time()
+        await world.peer.run()
+
+        assert (len(payload_of(world.peer.of(stream_id))) == 50_000) is whole
+        assert world.peer.closed_at == pytest.approx(started + delay)
+        assert world.stats.hcm.downstream_cx_delayed_close_timeout == (delay > 0)
+        assert at_rest(world) or not whole
+
+
+async def test_a_client_that_closes_when_told_to_is_not_waited_for(http2, autojump_clock):
+    async with serving(http2, drain_timeout=3.0) as world:
+        world.server.drain()
+        started = trio.current_time()
+        await trio.sleep(3.5)
+        world.channel.close()
+        await world.server.channel.peer_closed.wait()
+        await wait_all_tasks_blocked()
+
+        assert world.server.channel.closed
+        assert trio.current_time() == pytest.approx(started + 3.5)
+        assert world.stats.hcm.downstream_cx_delayed_close_timeout == 0
+        assert world.stats.hcm.downstream_cx_destroy_local == 1
+
+
+async def test_a_drain_that_ends_with_the_last_stream_at_one_time(http2, autojump_clock):
+    async def answer(stream):
+        await trio.sleep(10)
+        await http2.echo(stream)
+
+    async with serving(http2, answer, max_connection_duration=10.0, drain_timeout=0.0) as world:
+        stream_id = await world.peer.ask()
+        await trio.sleep(12)
+        assert status_of(world.peer.of(stream_id)) == [b"200"]
+        assert world.peer.closed_at is not None
+
+
+async def test_goaway_of_the_client_changes_nothing(http2, autojump_clock):
+    async def answer(stream):
+        await trio.sleep(1)
+        await http2.echo(stream)
+
+    async with serving(http2, answer) as world:
+        stream_id = await world.peer.ask()
+        world.channel.send(b"\0\0\x08\7\0\0\0\0\0" + bytes(8))
+        await trio.sleep(2)
+        assert status_of(world.peer.of(stream_id)) == [b"200"]
+
+
+async def test_a_push_promise_is_a_protocol_error(http2, autojump_clock):
+    async with serving(http2) as world:
+        world.channel.send(b"\0\0\4\5\4\0\0\0\1" + bytes(4))
+        await trio.sleep(2)
+        assert world.stats.hcm.downstream_cx_protocol_error == 1
+        assert world.peer.closed_at is not None
+
+
+async def test_nothing_is_said_before_the_preface(http2, autojump_clock):
+    async with http2.serving() as world:
+        await wait_all_tasks_blocked()
+        assert not world.channel.readable()
+        world.channel.send(b"GET / HTTP/1.1\r\n\r\n" + bytes(20))
+        await wait_all_tasks_blocked()
+        assert not world.channel.readable()
+        assert world.stats.hcm.downstream_cx_protocol_error == 1

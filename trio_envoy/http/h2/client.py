@@ -6,7 +6,9 @@ Reset reasons are Envoy's: a reset stream is "remote reset" or "remote refused s
 
 from __future__ import annotations
 
-from typing import Protocol
+from enum import Enum, auto
+from math import inf
+from typing import Final, Protocol
 
 import trio
 
@@ -23,11 +25,24 @@ from trio_envoy.net.channel import Channel
 from trio_envoy.net.stream_info import UC, UPE, UR, StreamInfo
 from trio_envoy.util.wake import Wake
 
+_TERMINATION: Final = "connection termination"
+_PROTOCOL_ERROR: Final = "protocol error"
+_REMOTE_RESET: Final = "remote reset"
+_NO_BODY: Final = frozenset({204, 304})
+
+
+class Ending(Enum):
+    """How a stream has ended, for the statistics."""
+
+    WHOLE = auto()  # or with its connection, or not taken by the peer
+    RESET_BY_PEER = auto()
+    RESET_BY_US = auto()
+
 
 class Owner(Protocol):
     """A pool."""
 
-    def stream_ended(self, connection: Http2ClientConnection) -> None:
+    def stream_ended(self, connection: Http2ClientConnection, ending: Ending) -> None:
         """A stream was released; there is room for another one if `available` says so. Never blocks."""
 
     def room_changed(self, connection: Http2ClientConnection) -> None:
@@ -54,9 +69,9 @@ class Http2ClientConnection(Driver):
     def __init__(
         self, channel: Channel, options: Http2Options, stats: Http2Stats, view: memoryview, owner: Owner | None = None
     ) -> None:
-        super().__init__(channel, h2.Session(options, client=True), view)
+        super().__init__(channel, h2.Session(options, client=True), stats, view)
+        stats.nghttp2_upstream_connections += 1
         self.options = options
-        self.stats = stats
         self.owner = owner
         self.streams: dict[int, Http2ClientStream] = {}
         self.active = 0
@@ -98,7 +113,7 @@ class Http2ClientConnection(Driver):
 
         Cancelled: the channel is closed; streams fail.
         """
-        failure = UpstreamFailure("connection termination", UC)
+        reason, flag, ending = _TERMINATION, UC, Ending.WHOLE
         try:
             async with trio.open_nursery() as tasks:
                 tasks.start_soon(self.write)
@@ -111,18 +126,17 @@ class Http2ClientConnection(Driver):
                     self.protocol_error = True
                     flood = error.flood or "rx_messaging_error"
                     setattr(self.stats, flood, getattr(self.stats, flood) + 1)
-                    failure = UpstreamFailure("protocol error", UPE)
+                    reason, flag, ending = _PROTOCOL_ERROR, UPE, Ending.RESET_BY_US
                 tasks.cancel_scope.cancel()
         finally:
-            self.going_away = True
-            self.channel.close()
+            self.close()
             for stream in tuple(self.streams.values()):
-                stream.fail(failure)
+                stream.fail(reason, flag, ending)
 
     def close(self) -> None:
         """Close the connection now; streams fail."""
         self.going_away = True
-        self.channel.close()
+        super().close()
 
     def feed(self, data: bytes) -> None:
         for event in self.session.receive(data):
@@ -147,15 +161,25 @@ class Http2ClientConnection(Driver):
         elif isinstance(event, h2.Data):
             stream.on_data(event)
         elif isinstance(event, h2.Head | h2.Trailers):
-            try:
-                stream.on_fields(event)
-            except RemoteProtocolError as error:
-                raise h2.SessionError(error.details) from error
+            self._on_fields(stream, event)
         elif isinstance(event, h2.Reset):
             self.stats.rx_reset += 1
             stream.on_reset(event.code)
         else:
             stream.sender.wake.set()
+
+    def _on_fields(self, stream: Http2ClientStream, event: h2.Head | h2.Trailers) -> None:
+        options, stats = self.options, self.stats
+        if messages.oversize(event.fields, options.max_fields, options.max_head_bytes, stats):
+            stream.give_up(h2.INTERNAL_ERROR, _REMOTE_RESET, UR, Ending.RESET_BY_PEER)  # so Envoy puts it
+            return
+        try:
+            stream.on_fields(event)
+        except RemoteProtocolError as error:
+            if not options.stream_error:
+                raise h2.SessionError(error.details) from error
+            stats.rx_messaging_error += 1
+            stream.break_off()
 
     def _peer_goes(self, event: h2.GoAway) -> None:
         """GOAWAY: streams above the last one were not processed and may be tried again."""
@@ -166,14 +190,14 @@ class Http2ClientConnection(Driver):
         if self.owner is not None:
             self.owner.room_changed(self)
 
-    def ended(self, stream: Http2ClientStream) -> None:
+    def ended(self, stream: Http2ClientStream, ending: Ending) -> None:
         """A stream was released."""
         self.active -= 1
         self._rested = trio.current_time()
         if self.streams.pop(stream.sender.stream_id, None) is not None:
             self.stats.streams_active -= 1
         if self.owner is not None:
-            self.owner.stream_ended(self)
+            self.owner.stream_ended(self, ending)
 
 
 class Http2ClientStream:
@@ -183,8 +207,10 @@ class Http2ClientStream:
         "_body",
         "_connection",
         "_continue",
+        "_ending",
         "_failure",
         "_head_only",
+        "_length",
         "_released",
         "_request_error",
         "_response",
@@ -211,6 +237,8 @@ class Http2ClientStream:
         self._continue = False  # a 100 came that nobody has been told of
         self._body = StreamBody(connection, 0)
         self._failure: UpstreamFailure | None = None
+        self._ending = Ending.WHOLE
+        self._length = inf  # of the response's body, as it says itself
         self._request_error: RemoteProtocolError | None = None
         self._head_only = False
         self._released = False
@@ -256,7 +284,7 @@ class Http2ClientStream:
             *request.headers,
         ]
         if connection.closed or connection.going_away:
-            raise UpstreamFailure("connection termination", UC, sent=False)
+            raise UpstreamFailure(_TERMINATION, UC, sent=False)
         stream_id = connection.session.next_stream_id()
         self.sender = Sender(connection, stream_id)
         self._body = StreamBody(connection, stream_id)
@@ -266,7 +294,7 @@ class Http2ClientStream:
         try:
             self.sender.head(fields, ended=request.body is None)
         except BrokenPipeError as error:
-            raise UpstreamFailure("connection termination", UC, sent=False) from error
+            raise UpstreamFailure(_TERMINATION, UC, sent=False) from error
         if self.info is not None:
             now = trio.current_time()
             self.info.upstream_first_byte_sent = now
@@ -326,11 +354,14 @@ class Http2ClientStream:
             RemoteProtocolError: it is none that can be.
         """
         if isinstance(event, h2.Trailers):
-            self._end(messages.trailers_of(event.fields))
+            trailers = messages.trailers_of(event.fields)
+            if self._body.received != self._length < inf:
+                raise RemoteProtocolError(messages.VIOLATION)
+            self._end(trailers)
             return
         pseudo, headers = messages.split(event.fields, messages.RESPONSE_PSEUDO)
         status = messages.check_response(pseudo)
-        size = messages.byte_size(event)
+        size = messages.byte_size(event.fields)
         info = self.info
         if info is not None:
             info.upstream_header_bytes_received += size
@@ -340,16 +371,24 @@ class Http2ClientStream:
         else:
             if info is not None:
                 info.upstream_first_byte_received = trio.current_time()
+            self._length = 0 if self._head_only or status in _NO_BODY else messages.length_of(headers)
             if event.ended:
+                if 0 < self._length < inf:
+                    raise RemoteProtocolError(messages.VIOLATION)
                 self._end(None)
             body = None if event.ended or self._head_only else self._body
             self._response = Response(status, headers, body)
         self._wake.set()
 
     def on_data(self, event: h2.Data) -> None:
-        """A piece of the body."""
+        """A piece of the body. One that is not as long as its content-length says ends its stream alone."""
         if self.info is not None:
             self.info.upstream_wire_bytes_received += event.size
+        received, length = self._body.received + len(event.data), self._length
+        if received > length or (event.ended and received < length < inf):
+            self._connection.session.credit(event.stream_id, event.size)
+            self.break_off()
+            return
         self._body.put(event.data, event.size)
         if event.ended:
             self._end(None)
@@ -363,14 +402,25 @@ class Http2ClientStream:
         """The peer has given the stream up, or did not take it."""
         if code == h2.REFUSED_STREAM:
             self._connection.stats.stream_refused_errors += 1
-            self.fail(UpstreamFailure("remote refused stream reset", UR))
+            self.fail("remote refused stream reset", UR, Ending.WHOLE)
         else:
-            self.fail(UpstreamFailure("remote reset", UR))
+            self.fail(_REMOTE_RESET, UR, Ending.RESET_BY_PEER)
 
-    def fail(self, failure: UpstreamFailure) -> None:
+    def break_off(self) -> None:
+        """The peer has broken a rule: this stream ends, the connection lives."""
+        self.give_up(h2.PROTOCOL_ERROR, _PROTOCOL_ERROR, UPE, Ending.RESET_BY_US)
+
+    def give_up(self, code: int, reason: str, flag: int, ending: Ending) -> None:
+        """RST_STREAM; whoever waits is told why."""
+        connection = self._connection
+        if connection.session.reset(self.sender.stream_id, code, late=True):
+            connection.stats.tx_reset += 1
+        self.fail(reason, flag, ending)
+
+    def fail(self, reason: str, flag: int, ending: Ending) -> None:
         """The stream is broken: whoever waits is told."""
-        failure.started = self._response is not None
-        self._failure = failure
+        failure = self._failure = UpstreamFailure(reason, flag, started=self._response is not None)
+        self._ending = ending
         self._body.fail(failure)
         self.sender.wake.set()
         self._wake.set()
@@ -385,9 +435,11 @@ class Http2ClientStream:
             scope.cancel()
         connection, stream_id = self._connection, self.sender.stream_id
         over = self._body.ended and self.sender.ended and not unread
-        if stream_id and not over and self._failure is None and connection.session.reset(stream_id, h2.CANCEL):
-            connection.stats.tx_reset += 1
+        if stream_id and not over and self._failure is None:
+            self._ending = Ending.RESET_BY_US
+            if connection.session.reset(stream_id, h2.INTERNAL_ERROR):  # not CANCEL, as in Envoy
+                connection.stats.tx_reset += 1
         self._body.drop()
         connection.flush()
         self.info = None
-        connection.ended(self)
+        connection.ended(self, self._ending)

@@ -3,9 +3,10 @@
 Rules:
 1. One task reads the connection. What it reads goes to the streams' queues, which the peer's window bounds; it never
    waits for a stream, so one that nobody reads does not stop the others.
-2. Whoever has something to say writes at once if the socket takes it; the rest waits in `_out` for the writer task.
-   Bodies are sent only while `_out` is short: a client that reads nothing holds a bounded amount of memory.
+2. Whoever has something to say writes at once if the socket takes it; the rest waits in the outbox for the writer task.
+   Bodies are sent only while the outbox is short: a client that reads nothing holds a bounded amount of memory.
 3. Window is given back when a body is read, never before.
+4. Who ends a connection in order waits until the peer has taken what was said, as long as it goes on taking: linger().
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from trio.lowlevel import checkpoint
 
 from trio_envoy.errors import RemoteProtocolError, UpstreamFailure
 from trio_envoy.http.body import Body
+from trio_envoy.http.h2.floods import DETAILS
 from trio_envoy.http.h2.options import Http2Stats, KeepAlive
+from trio_envoy.http.h2.outbox import Outbox
 from trio_envoy.http.h2.session import Session, SessionError
 from trio_envoy.http.headers import Headers
 from trio_envoy.net.channel import Channel
@@ -29,6 +32,9 @@ from trio_envoy.util.wake import Wake
 
 HIGH_WATER: Final = 64 * 1024  # bytes that wait for the socket; above it bodies wait too
 _TURNS: Final = 8  # reads without waiting before others get their turn
+_CATCH_UP: Final = 8  # turns at most; see Driver.behind
+_SMALL: Final = 4096  # bytes; pieces of a body that nobody reads yet are put together up to this size
+_PATIENCE: Final = 1.0  # s; linger() without a time of its own
 
 BodyError = UpstreamFailure | RemoteProtocolError | OSError
 
@@ -43,7 +49,7 @@ class StreamBody:
         self._stream_id = stream_id
         self._chunks: deque[tuple[bytes, int]] = deque()
         self._error: BodyError | None = None
-        self._info = info  # bytes_received counts what was read of a request
+        self._info = info  # of a request: bytes_received counts what was read
         self._wake = Wake()
         self.ended = False  # by the peer; chunks may still be here
         self.received = 0  # bytes of payload
@@ -51,12 +57,18 @@ class StreamBody:
 
     def put(self, data: bytes, size: int) -> None:
         """A chunk came; `size` is what it costs in the window."""
-        self.received += len(data)
-        if data:
-            self._chunks.append((data, size))
-            self._wake.set()
-        else:
+        length = len(data)
+        if not length:
             self._driver.credit(self._stream_id, size)
+            return
+        self.received += length
+        chunks = self._chunks
+        if chunks and len(chunks[-1][0]) + length <= _SMALL:
+            last, cost = chunks.pop()  # else a peer that sends byte by byte costs a hundred times what it sends
+            chunks.append((last + data, cost + size))
+        else:
+            chunks.append((data, size))
+        self._wake.set()
 
     def end(self, trailers: Headers | None = None) -> None:
         """The peer has sent all."""
@@ -214,18 +226,19 @@ class Driver:
         session: its state.
         stats: of its side.
         unflushed: bytes of bodies in the session since the last flush.
-        details: why we closed it, as in %RESPONSE_CODE_DETAILS%; "" if we did not.
+        details: why we closed it at once, as in %RESPONSE_CODE_DETAILS%; "" if we did not.
     """
 
-    stats: Http2Stats
     details = ""
 
-    def __init__(self, channel: Channel, session: Session, view: memoryview) -> None:
+    def __init__(self, channel: Channel, session: Session, stats: Http2Stats, view: memoryview) -> None:
         self.channel = channel
         self.session = session
+        self.stats = stats
         self._view = view
-        self._out = bytearray()
+        self._out = Outbox(stats)
         self._out_wake = Wake()
+        self._progress = Wake()  # the socket has taken something from the outbox
         self.unflushed = 0
         self._ping_wake = Wake()
         self._pong_wake = Wake()
@@ -236,6 +249,11 @@ class Driver:
     def congested(self) -> bool:
         """The socket takes less than we have; bodies wait."""
         return len(self._out) + self.unflushed > HIGH_WATER
+
+    @property
+    def behind(self) -> bool:
+        """Many streams are over, but not their tasks, which get some turns before more is read."""
+        return False
 
     def senders(self) -> list[Sender]:
         """Those of all streams, to be woken when there is room."""
@@ -253,41 +271,62 @@ class Driver:
         self.unflushed = 0
         if not data or self.channel.closed:
             return
-        if not self._out:
+        out, sent = self._out, 0
+        if not out:
             try:
                 sent = self.channel.send(data)
             except OSError:
                 return
             if sent == len(data):
-                self.session.floods.flushed()
                 return
-            data = data[sent:]
             self._out_wake.set()
-        self._out += data
-        if self.session.floods.outbound():
-            self._close_flooded()
-
-    def _close_flooded(self) -> None:
-        """The peer reads too little of what it asked for."""
-        self.stats.outbound_flood += 1
-        self.details = "http2.outbound_frames_flood"
-        self.channel.close()
+        out.add(data, sent)
+        flood = self.session.floods.outbound(out.frames, out.controls)
+        if flood:  # the peer reads too little of what it asked for
+            setattr(self.stats, flood, getattr(self.stats, flood) + 1)
+            self.details = DETAILS[flood]
+            self.channel.close()
 
     async def write(self) -> None:
         """The writer task: send what waits, until cancelled or the socket breaks."""
-        channel = self.channel
-        while True:
-            await self._out_wake.wait()
-            try:
-                while self._out:
+        channel, out = self.channel, self._out
+        try:
+            while True:
+                await self._out_wake.wait()
+                while out:
                     await channel.wait_write()
                     congested = self.congested
-                    del self._out[: channel.send(bytes(self._out[:HIGH_WATER]))]
+                    out.sent(channel.send(out.first(HIGH_WATER)))
+                    self._progress.set()
                     if congested and not self.congested:
                         self.wake_senders()
-                self.session.floods.flushed()
-            except (OSError, trio.ClosedResourceError):
-                return
+        except (OSError, trio.ClosedResourceError):
+            return  # the reader finds out, too
+
+    async def linger(self, delay: float) -> bool:
+        """Let the peer take what was said: as long as it takes some of it every `delay` seconds.
+
+        Then it has `delay` seconds to close (0: none); what it sends in them is dropped, because bytes that nobody
+        reads make a close a reset, and the peer loses what it has not read yet.
+
+        Returns:
+            False: it has not closed in time.
+        """
+        channel = self.channel
+        while self._out and not channel.closed:
+            with trio.move_on_after(delay or _PATIENCE) as scope:
+                await self._progress.wait()
+            if scope.cancelled_caught:
+                return False
+        with trio.move_on_after(delay) as scope:
+            while await self.receive():
+                await checkpoint()
+        return not scope.cancelled_caught
+
+    def close(self) -> None:
+        """Close the connection at once."""
+        self.channel.close()
+        self._out.clear()
 
     async def keep_alive(self, settings: KeepAlive) -> None:
         """PING the peer now and then; a connection without a sign of life after one is closed.
@@ -356,6 +395,10 @@ class Driver:
                 self.flush()
             turns += 1
             if turns % _TURNS == 0:
+                await checkpoint()
+            for _ in range(_CATCH_UP):
+                if not self.behind:
+                    break
                 await checkpoint()
 
     def feed(self, data: bytes) -> None:

@@ -20,6 +20,41 @@ _CARRIERS: Final = frozenset({_DATA, _HEADERS, _CONTINUATION})
 _ACK: Final = 1
 _END_STREAM: Final = 1
 _FREE_WINDOW_UPDATES: Final = 5
+_CONTROL: Final = "outbound_control_flood"
+
+DETAILS: Final = {  # counter to %RESPONSE_CODE_DETAILS%, as measured
+    "inbound_empty_frames_flood": "http2.inbound_empty_frames_flood",
+    "inbound_priority_frames_flood": "http2.inbound_priority_frames_flood",
+    "inbound_window_update_frames_flood": "http2.inbound_window_update_frames_flood",
+    _CONTROL: "codec_error:Too_many_control_frames_in_the_outbound_queue.",
+    "outbound_flood": "http2.outbound_frames_flood",
+}
+
+
+_CLOSED: Final = 500  # streams; runtime key overload.premature_reset_total_stream_count
+_PREMATURE: Final = 2.0  # s; overload.premature_reset_min_stream_lifetime_seconds is 1, and rounded down
+
+
+class Resets:
+    """Finds out who resets most streams as soon as they have begun; each costs us more than the client.
+
+    Source: Envoy, ConnectionManagerImpl::maybeDrainDueToPrematureResets.
+    """
+
+    __slots__ = ("_closed", "_premature")
+
+    def __init__(self) -> None:
+        self._closed = 0
+        self._premature = 0
+
+    def closed(self) -> None:
+        """A stream is over, in whatever way."""
+        self._closed += 1
+
+    def too_many(self, age: float) -> bool:
+        """A stream was reset before its response; `age` is in seconds. Whether that was once too often."""
+        self._premature += age < _PREMATURE
+        return 2 * self._premature >= max(self._closed, _CLOSED)
 
 
 class Floods:
@@ -27,10 +62,9 @@ class Floods:
 
     Attributes:
         data_sent: DATA frames that we have sent.
-        queued: frames of ours that wait for the socket; queued_control: those among them that the peer made us send.
     """
 
-    __slots__ = ("_empty", "_options", "_priorities", "_streams", "_windows", "data_sent", "queued", "queued_control")
+    __slots__ = ("_answers", "_empty", "_options", "_priorities", "_streams", "_windows", "data_sent")
 
     def __init__(self, options: Http2Options) -> None:
         self._options = options
@@ -38,9 +72,8 @@ class Floods:
         self._empty = 0
         self._priorities = 0
         self._windows = 0
+        self._answers = 0  # acknowledgements that are not on their way to the socket yet
         self.data_sent = 0
-        self.queued = 0
-        self.queued_control = 0
 
     def inbound(self, kind: int, flags: int, length: int) -> str:
         """Count a frame that came; the counter of the flood that it makes, or ""."""
@@ -62,19 +95,21 @@ class Floods:
             limit = options.max_priority_frames * (1 + self._streams)
             return "inbound_priority_frames_flood" if self._priorities > limit else ""
         if kind in {_PING, _SETTINGS} and not flags & _ACK:
-            return self.control()
+            self._answers += 1
+            return _CONTROL if self._answers > options.max_outbound_control_frames else ""
         return ""
 
-    def control(self) -> str:
-        """Count a frame that the peer makes us send: an acknowledgement, a reset."""
-        self.queued += 1
-        self.queued_control += 1
-        return "outbound_control_flood" if self.queued_control > self._options.max_outbound_control_frames else ""
+    def turn(self) -> None:
+        """What we have to say is on its way to the socket."""
+        self._answers = 0
 
-    def outbound(self) -> str:
-        """The counter of the flood that what waits for the socket makes, or ""."""
-        return "outbound_flood" if self.queued > self._options.max_outbound_frames else ""
+    def outbound(self, frames: int, controls: int) -> str:
+        """The counter of the flood that what waits for the socket makes, or "".
 
-    def flushed(self) -> None:
-        """The socket has taken everything."""
-        self.queued = self.queued_control = 0
+        Args:
+            frames: how many wait.
+            controls: acknowledgements and resets among them.
+        """
+        if controls > self._options.max_outbound_control_frames:
+            return _CONTROL
+        return "outbound_flood" if frames > self._options.max_outbound_frames else ""

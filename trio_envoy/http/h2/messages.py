@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from math import inf
 from typing import Final
 
 from trio_envoy.errors import RemoteProtocolError
-from trio_envoy.http.h2.session import Fields, Head
+from trio_envoy.http.h2.options import Http2Stats
+from trio_envoy.http.h2.session import Fields
 from trio_envoy.http.headers import Headers
 
 INVALID: Final = "http2.invalid.header.field"
@@ -22,6 +24,7 @@ RESPONSE_PSEUDO: Final = frozenset({b":status"})
 _CONNECTION: Final = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"})
 _NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
 _BAD_VALUE: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_LENGTH_DIGITS: Final = 18  # what fits into 64 bits, whatever the digits
 _PATH: Final = re.compile(rb"(?:/|\*\Z)[^\x00-\x20\x7f]*")
 
 
@@ -88,7 +91,8 @@ def check_request(pseudo: dict[bytes, bytes], headers: Headers, *, ended: bool) 
         raise RemoteProtocolError(VIOLATION)
     if not _PATH.fullmatch(path):
         raise RemoteProtocolError(INVALID)
-    _check_length(headers, ended=ended)
+    if ended and 0 < length_of(headers) < inf:
+        raise RemoteProtocolError(VIOLATION)
 
 
 def check_response(pseudo: dict[bytes, bytes]) -> int:
@@ -103,14 +107,32 @@ def check_response(pseudo: dict[bytes, bytes]) -> int:
     return int(status)
 
 
-def _check_length(headers: Headers, *, ended: bool) -> None:
-    for value in headers.get_all(b"content-length"):
-        if not value.isdigit():
-            raise RemoteProtocolError(VIOLATION)
-        if ended and int(value):
-            raise RemoteProtocolError(VIOLATION)
+def length_of(headers: Headers) -> float:
+    """What content-length says; inf if there is none.
+
+    Raises:
+        RemoteProtocolError: there are two, or it is no number.
+    """
+    values = headers.get_all(b"content-length")
+    if not values:
+        return inf
+    digits = values[0].lstrip(b"0")
+    if len(values) > 1 or not values[0].isdigit() or len(digits) > _LENGTH_DIGITS:
+        raise RemoteProtocolError(INVALID)
+    return int(digits or b"0")
 
 
-def byte_size(head: Head) -> int:
+def byte_size(fields: Fields) -> int:
     """Bytes of names and values."""
-    return sum(len(name) + len(value) for name, value in head.fields)
+    return sum(len(name) + len(value) for name, value in fields)
+
+
+def oversize(fields: Fields, max_fields: int, max_bytes: int, stats: Http2Stats) -> str:
+    """The details of a head or trailers over the limits, which are counted; else ""."""
+    if len(fields) > max_fields:
+        stats.header_overflow += 1
+        return "http2.too_many_headers"
+    if byte_size(fields) > max_bytes:
+        stats.header_list_size_too_large += 1
+        return "http2.header_list_size_too_large"
+    return ""

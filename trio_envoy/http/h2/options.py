@@ -16,7 +16,7 @@ from trio_envoy.config.protocol import (
     HttpProtocolOptions,
     KeepaliveSettings,
 )
-from trio_envoy.stats.declare import Counter, Gauge, StatsBlock
+from trio_envoy.stats.declare import Counter, Gauge, Histogram, StatsBlock
 
 DEFAULT_STREAMS: Final = 1024
 DEFAULT_STREAM_WINDOW: Final = 16 * 1024 * 1024  # bytes
@@ -39,8 +39,10 @@ _NOTHING_COMMON: Final = HttpProtocolOptions()
 class Http2Stats(StatsBlock):
     """`http2.` (downstream) and `cluster.<name>.http2.`."""
 
+    cookies_total_bytes_too_large: Counter
     dropped_headers_with_underscores: Counter
     goaway_sent: Counter
+    header_list_size_too_large: Counter
     header_overflow: Counter
     headers_cb_no_stream: Counter
     inbound_empty_frames_flood: Counter
@@ -48,6 +50,10 @@ class Http2Stats(StatsBlock):
     inbound_window_update_frames_flood: Counter
     keepalive_timeout: Counter
     metadata_empty_frames: Counter
+    nghttp2_downstream_connections: Counter  # all: it is the kind that Envoy makes unless told otherwise
+    nghttp2_upstream_connections: Counter
+    oghttp2_downstream_connections: Counter
+    oghttp2_upstream_connections: Counter
     outbound_control_flood: Counter
     outbound_flood: Counter
     requests_rejected_with_underscores_in_headers: Counter
@@ -62,6 +68,10 @@ class Http2Stats(StatsBlock):
     outbound_frames_active: Gauge
     pending_send_bytes: Gauge
     streams_active: Gauge
+    cookie_count: Histogram
+    cookie_size: Histogram
+    header_count: Histogram
+    header_list_size: Histogram
 
 
 @attrs.frozen(kw_only=True)

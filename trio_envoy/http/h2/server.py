@@ -17,24 +17,20 @@ from trio_envoy.http.codec import Handler
 from trio_envoy.http.h2 import messages
 from trio_envoy.http.h2 import session as h2
 from trio_envoy.http.h2.driver import Driver, Sender, StreamBody
+from trio_envoy.http.h2.floods import DETAILS, Resets
+from trio_envoy.http.h2.server_stream import Http2ServerStream
 from trio_envoy.http.headers import Headers
-from trio_envoy.http.message import Request, Response
+from trio_envoy.http.message import Request
 from trio_envoy.http.options import ServerContext
 from trio_envoy.net.channel import Channel
-from trio_envoy.net.stream_info import DPE, StreamInfo
+from trio_envoy.net.stream_info import DPE, DR, StreamInfo
 from trio_envoy.util import clock
 from trio_envoy.util.deadlines import Cause, Guard
 
 _ALLOW: Final = HeadersWithUnderscoresAction.ALLOW
 _DROP: Final = HeadersWithUnderscoresAction.DROP_HEADER
-_CONTINUE: Final = Headers()
-_DETAILS: Final = {
-    "inbound_empty_frames_flood": "http2.inbound_empty_frames_flood",
-    "inbound_priority_frames_flood": "http2.inbound_priority_frames_flood",
-    "inbound_window_update_frames_flood": "http2.inbound_window_update_frames_flood",
-    "outbound_control_flood": "codec_error:Too_many_control_frames_in_the_outbound_queue.",
-}
-_NO_BODY: Final = frozenset({204, 304})
+_TOO_MANY_STREAMS: Final = "The user callback function failed"  # what Envoy logs of it
+_BEHIND: Final = 100  # streams; see Driver.behind
 
 
 class Http2ServerConnection(Driver):
@@ -51,9 +47,9 @@ class Http2ServerConnection(Driver):
     def __init__(
         self, channel: Channel, handler: Handler, context: ServerContext, guard: Guard, beginning: bytes = b""
     ) -> None:
-        super().__init__(channel, h2.Session(context.options.http2, client=False), context.view)
+        session = h2.Session(context.options.http2, client=False)
+        super().__init__(channel, session, context.http2_stats, context.view)
         self.context = context
-        self.stats = context.http2_stats
         self.handler = handler
         self.streams: dict[int, Http2ServerStream] = {}
         self._guard = guard
@@ -64,12 +60,17 @@ class Http2ServerConnection(Driver):
         self._final = False
         self._served = 0
         self._ends_at = inf
-        self._refused = False  # the connection ends because of a malformed message, which was counted
+        self._silent = False  # the connection ends without a word, because of a malformed message
+        self._resets = Resets()
 
     def flush(self) -> None:
         """Send what there is; nothing before the client's preface, as Envoy."""
-        if self.session.begun and not self._refused:
+        if self.session.begun and not self._silent:
             super().flush()
+
+    @property
+    def behind(self) -> bool:
+        return len(self.streams) > self.session.open_streams + _BEHIND
 
     def senders(self) -> list[Sender]:
         return [stream.sender for stream in self.streams.values()]
@@ -82,6 +83,7 @@ class Http2ServerConnection(Driver):
         stats, options, guard = self.context.stats, self.context.options, self._guard
         stats.downstream_cx_http2_total += 1
         stats.downstream_cx_http2_active += 1
+        self.stats.nghttp2_downstream_connections += 1
         if options.max_connection_duration != inf:
             self._ends_at = trio.current_time() + options.max_connection_duration
         try:
@@ -91,19 +93,27 @@ class Http2ServerConnection(Driver):
                     writing.start_soon(self.keep_alive, options.http2.keep_alive)
                 async with trio.open_nursery() as tasks:
                     self._tasks = tasks
-                    await self._read_until_over()
+                    ours = await self._read_until_over()
                     for stream in tuple(self.streams.values()):
                         stream.end_details = stream.end_details or self.details
+                        stream.gone = True
                         stream.cut(Cause.PEER_GONE)
                 self.flush()
+                delay = options.delayed_close_timeout
+                if ours and not await self.linger(delay) and delay:
+                    stats.downstream_cx_delayed_close_timeout += 1
                 writing.cancel_scope.cancel()
         finally:
             guard.disarm_all()
-            self.channel.close()
+            self.close()
             stats.downstream_cx_http2_active -= 1
 
-    async def _read_until_over(self) -> None:
-        """Read until the peer has closed, or a deadline of the connection has come and all streams are done."""
+    async def _read_until_over(self) -> bool:
+        """Read until the peer has closed, or a deadline of the connection has come and all streams are done.
+
+        Returns:
+            It is we who close.
+        """
         stats, guard = self.context.stats, self._guard
         self._rest()
         beginning, self._beginning = self._beginning, b""
@@ -119,13 +129,13 @@ class Http2ServerConnection(Driver):
                     self._broken(error)
                     stats.downstream_cx_destroy_local += 1
                     self._count_active(local=True)
+                    return True
+                if self.details:
+                    stats.downstream_cx_destroy_local += 1
                 else:
-                    if self.details:
-                        stats.downstream_cx_destroy_local += 1
-                    else:
-                        stats.downstream_cx_destroy_remote += 1
-                    self._count_active(local=bool(self.details))
-                return
+                    stats.downstream_cx_destroy_remote += 1
+                self._count_active(local=bool(self.details))
+                return False
             cause = guard.fired
             if cause is Cause.CONNECTION_IDLE:
                 stats.downstream_cx_idle_timeout += 1
@@ -135,21 +145,20 @@ class Http2ServerConnection(Driver):
                 self.drain()
             elif cause is Cause.DRAIN:
                 self._go_away_for_good()
-                if not self.streams:
-                    stats.downstream_cx_destroy_local += 1
-                    return
+            if self._final and not self.streams:
+                stats.downstream_cx_destroy_local += 1
+                return True
 
     def _broken(self, error: h2.SessionError) -> None:
         """The client broke the protocol: count it, and let the streams know."""
         if error.flood:
             setattr(self.stats, error.flood, getattr(self.stats, error.flood) + 1)
-        elif not self._refused:
+        else:
             self.context.stats.downstream_cx_protocol_error += 1
         self.flush()
         for stream in self.streams.values():
-            stream.info.flags |= DPE
-            stream.end_details = _DETAILS.get(error.flood) or f"codec_error:{str(error).replace(' ', '_')}"
-            stream.cut(Cause.PEER_RESET)
+            if stream.ended_by is None:
+                stream.give_up(DETAILS.get(error.flood) or f"codec_error:{str(error).replace(' ', '_')}")
 
     def _count_active(self, *, local: bool) -> None:
         if self.streams:
@@ -211,11 +220,13 @@ class Http2ServerConnection(Driver):
             if stream is None or stream.incoming is None:
                 self.session.credit(event.stream_id, event.size)
             else:
-                stream.incoming.put(event.data, event.size)
                 stream.guard.activity = trio.current_time()
-                if not stream.fits(ended=event.ended):
+                if not stream.fits(len(event.data), ended=event.ended):
+                    self.session.credit(event.stream_id, event.size)
                     self._wrong_length(stream)
-                elif event.ended:
+                    return
+                stream.incoming.put(event.data, event.size)
+                if event.ended:
                     stream.end_of_request(None)
         elif stream is None:
             return
@@ -226,6 +237,7 @@ class Http2ServerConnection(Driver):
             self.stats.rx_reset += 1
             stream.gone = True
             stream.cut(Cause.PEER_RESET)
+            self._premature(stream)
         else:
             stream.sender.wake.set()
 
@@ -233,9 +245,14 @@ class Http2ServerConnection(Driver):
         """A request has begun."""
         assert self._tasks is not None, "serve() made it before anything was read"
         if self._final:
-            self.session.reset(head.stream_id, h2.REFUSED_STREAM)
+            self._reset(head.stream_id, h2.REFUSED_STREAM)
+            return
+        if self.session.open_streams > self.context.options.http2.max_streams:
+            self._one_too_many(head.stream_id)
             return
         self._last_id = head.stream_id
+        if self._too_large(head.stream_id, head.fields):
+            return
         try:
             request = self._request(head)
         except RemoteProtocolError as error:
@@ -261,51 +278,77 @@ class Http2ServerConnection(Driver):
             self.drain()
         self._tasks.start_soon(self._serve_stream, stream)
 
+    def _premature(self, stream: Http2ServerStream) -> None:
+        """A client that gives up most of what it asks for, and at once, is sent away (CVE-2023-44487)."""
+        if not stream.responded and self._resets.too_many(trio.current_time() - stream.info.start):
+            self.context.stats.downstream_rq_too_many_premature_resets += 1
+            self.channel.close()  # at once, without the grace of linger()
+            raise h2.SessionError("too many premature resets")
+
+    def _one_too_many(self, stream_id: int) -> None:
+        """More streams than we allow: a mistake before the client has taken our settings, and an error after that."""
+        if self.session.acknowledged:
+            self._silent = True
+            raise h2.SessionError(_TOO_MANY_STREAMS)
+        self.stats.stream_refused_errors += 1
+        self._reset(stream_id, h2.REFUSED_STREAM)
+
+    def _reset(self, stream_id: int, code: int) -> None:
+        if self.session.reset(stream_id, code):
+            self.stats.tx_reset += 1
+
     def _wrong_length(self, stream: Http2ServerStream) -> None:
         """A body that is not as long as its content-length says ends its stream alone."""
-        stream.info.flags |= DPE
-        stream.gone = True
-        if stream.incoming is not None:
-            stream.incoming.drop()
-        self.session.reset(stream.sender.stream_id, h2.PROTOCOL_ERROR)
-        self.stats.tx_reset += 1
-        stream.cut(Cause.PEER_RESET)
+        self._reset(stream.sender.stream_id, h2.PROTOCOL_ERROR)
+        stream.give_up()
 
     def _end_with_trailers(self, stream: Http2ServerStream, event: h2.Trailers) -> None:
+        if self._too_large(event.stream_id, event.fields, stream):
+            return
         try:
             trailers = messages.trailers_of(event.fields)
+            if not stream.fits(0, ended=True):
+                raise RemoteProtocolError(messages.VIOLATION)
         except RemoteProtocolError as error:
-            self._refuse(event.stream_id, error)
+            self._refuse(event.stream_id, error, stream)
             return
-        if stream.fits(ended=True):
-            stream.end_of_request(trailers)
-        else:
-            self._wrong_length(stream)
+        stream.end_of_request(trailers)
 
-    def _refuse(self, stream_id: int, error: RemoteProtocolError) -> None:
-        """A malformed request: its stream is reset, or by default the connection ends."""
+    def _too_large(self, stream_id: int, fields: h2.Fields, stream: Http2ServerStream | None = None) -> bool:
+        """Reset a stream whose head or trailers are over the limits; whether they are."""
+        options = self.context.options.http2
+        details = messages.oversize(fields, options.max_fields, options.max_head_bytes, self.stats)
+        if details:
+            self._end_broken(stream, details, DR)
+            self._reset(stream_id, h2.INTERNAL_ERROR)
+        return bool(details)
+
+    def _refuse(self, stream_id: int, error: RemoteProtocolError, stream: Http2ServerStream | None = None) -> None:
+        """A malformed head or trailers: the stream is reset, or by default the connection ends."""
         self.stats.rx_messaging_error += 1
+        self._end_broken(stream, error.details, DPE)
+        if not self.context.options.http2.stream_error:
+            self._silent = True
+            raise h2.SessionError(error.details)
+        self._reset(stream_id, h2.PROTOCOL_ERROR)
+
+    def _end_broken(self, stream: Http2ServerStream | None, details: str, flag: int) -> None:
+        """Tell who answers requests; None: it never became one."""
+        if stream is not None:
+            stream.give_up(details, flag)
+            return
         info = StreamInfo(trio.current_time(), clock.now(), self.channel.info)
         info.protocol = "HTTP/2"
-        self.handler.protocol_error(info, error.details, 0)
-        if not self.context.options.http2.stream_error:
-            self._refused = True
-            raise h2.SessionError(error.details)
-        self.session.reset(stream_id, h2.PROTOCOL_ERROR)
-        self.stats.tx_reset += 1
+        info.flags |= flag
+        self.handler.protocol_error(info, details, 0)
 
     def _request(self, head: h2.Head) -> Request:
         """The request that a head stands for.
 
         Raises:
-            RemoteProtocolError: it is malformed, too large, or has a name with an underscore that is not wanted.
+            RemoteProtocolError: it is malformed, or has a name with an underscore that is not wanted.
         """
         options = self.context.options.http2
-        if len(head.fields) > options.max_fields:
-            raise RemoteProtocolError("http2.too_many_headers", 431)
-        if messages.byte_size(head) > options.max_head_bytes:
-            self.stats.header_overflow += 1
-            raise RemoteProtocolError("http2.headers_too_large", 431)
         pseudo, headers = messages.split(head.fields, messages.REQUEST_PSEUDO)
         messages.check_request(pseudo, headers, ended=head.ended)
         if options.underscores is not _ALLOW:
@@ -347,132 +390,9 @@ class Http2ServerConnection(Driver):
         finally:
             guard.close()
             stream.close()
+            self._resets.closed()
             del self.streams[stream.sender.stream_id]
             self.stats.streams_active -= 1
             self.flush()
             if not self.streams:
                 self._rest()
-
-
-class Http2ServerStream:
-    """One exchange (http.codec.ServerStream).
-
-    Attributes:
-        incoming: the request's body as it comes, or None.
-        sender: what is sent.
-        gone: the peer has reset it.
-        ended_by: why it can't go on, or None.
-        end_details: see ServerStream; of a rule that the client broke, or of our own close.
-        finished: the response was sent to its end, or the stream was reset.
-    """
-
-    def __init__(self, connection: Http2ServerConnection, stream_id: int, request: Request, info: StreamInfo) -> None:
-        self._connection = connection
-        self.request = request
-        self.info = info
-        self.guard = Guard(connection.context.timers)
-        self.incoming: StreamBody | None = None
-        self.sender = Sender(connection, stream_id)
-        self.responded = False
-        self.finished = False
-        self.gone = False
-        self.ended_by: Cause | None = None
-        self.end_details = ""
-        self._head = request.method == b"HEAD"
-        length = request.headers.first.get(b"content-length")
-        self._length = inf if length is None else int(length)
-
-    @property
-    def request_complete(self) -> bool:
-        return self.incoming is None or self.incoming.ended
-
-    @property
-    def request_here(self) -> bool:
-        return self.request_complete
-
-    def cut(self, cause: Cause) -> None:
-        """The stream can't go on; its task may not have begun to run."""
-        if self.ended_by is None:
-            self.ended_by = cause
-        self.guard.fire(cause)
-
-    def fits(self, *, ended: bool) -> bool:
-        """Whether the body so far is as content-length says."""
-        assert self.incoming is not None, "only a body that comes is measured"
-        received, length = self.incoming.received, self._length
-        return received <= length and (not ended or received == length or length == inf)
-
-    def end_of_request(self, trailers: Headers | None) -> None:
-        """The request's last byte, or its trailers, are here."""
-        if self.incoming is None:
-            return
-        self.info.request_end = trio.current_time()
-        self.info.wire_bytes_received += self.incoming.received
-        self.guard.disarm(Cause.REQUEST)
-        self.incoming.end(trailers)
-
-    async def greet(self) -> None:
-        """Answer `expect: 100-continue` at once, as Envoy does."""
-        headers = self.request.headers
-        expected = headers.first.get(b"expect")
-        if expected is None or self._connection.context.options.proxy_100_continue:
-            return
-        if expected.lower() == b"100-continue":
-            headers.remove(b"expect")
-            await self.inform(100, _CONTINUE)
-
-    async def inform(self, status: int, headers: Headers) -> None:
-        """Write an informational response; the stream may be gone, then nothing happens."""
-        if self.responded or self.gone:
-            return
-        try:
-            self.sender.head([(b":status", b"%d" % status), *headers], ended=False)
-        except BrokenPipeError:
-            return
-        self._connection.flush()
-
-    async def respond(self, response: Response) -> None:
-        """Write the response; see ServerStream.respond."""
-        info, sender = self.info, self.sender
-        body = None if self._head or response.status in _NO_BODY else response.body
-        fields = [(b":status", b"%d" % response.status), *response.headers]
-        first = body.read_nowait() if body is not None else b""
-        ended = first == b"" and not (body is not None and body.trailers)
-        self.guard.activity = info.response_start = trio.current_time()
-        info.header_bytes_sent = sum(len(name) + len(value) for name, value in fields)
-        self.responded = True
-        sender.head(fields, ended=ended)
-        if body is not None and not ended:
-            try:
-                await sender.body(body, (first,) if first else (), self.guard)
-            finally:
-                info.bytes_sent = sender.sent
-        info.wire_bytes_sent = info.header_bytes_sent + info.bytes_sent
-        self._connection.flush()
-        self.finished = True
-
-    def reset(self) -> None:
-        """RST_STREAM."""
-        if (
-            not self.finished
-            and not self.gone
-            and self._connection.session.reset(self.sender.stream_id, h2.INTERNAL_ERROR)
-        ):
-            self._connection.stats.tx_reset += 1
-            self._connection.flush()
-        self.finished = True
-
-    def close_after(self) -> None:
-        """Only a draining listener says this of HTTP/2: the connection ends after its streams."""
-        if self.info.status != 400:  # a bad request ends its stream only
-            self._connection.drain()
-
-    def close(self) -> None:
-        """The exchange is over: tell the peer to stop sending what nobody reads."""
-        incoming = self.incoming
-        if incoming is None:
-            return
-        incoming.drop()
-        if not incoming.ended and not self.gone and self.finished:
-            self._connection.session.reset(self.sender.stream_id, h2.NO_ERROR)
-        self.incoming = None

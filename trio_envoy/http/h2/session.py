@@ -12,14 +12,14 @@ from typing import Final
 
 import attrs
 import h2.config
-import h2.connection
-import h2.errors
 import h2.events
 import h2.exceptions
 import h2.settings
-from hyperframe.frame import GoAwayFrame
+from hpack import NeverIndexedHeaderTuple
+from hyperframe.frame import GoAwayFrame, RstStreamFrame
 
 from trio_envoy.http.h2.floods import Floods
+from trio_envoy.http.h2.library import Connection
 from trio_envoy.http.h2.options import Http2Options
 
 NO_ERROR: Final = 0
@@ -35,7 +35,8 @@ _HEADS: Final = frozenset({1, 9})  # HEADERS, CONTINUATION
 _GOAWAY_BYTES: Final = 8
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _DEFAULT_WINDOW: Final = 65535  # RFC 9113 s6.9.2
-_HEAD_SLACK: Final = 2  # the decoder stops at this many times the limit; up to there the stream alone is refused
+_HEAD_SLACK: Final = 8  # the decoder stops at this many times the limit; up to there the stream alone is refused
+_SHORT_COOKIE: Final = 20  # bytes; a shorter one could be guessed by what it does to a compression table
 
 Fields = Sequence[tuple[bytes, bytes]]
 
@@ -128,13 +129,24 @@ class Session:
 
     Attributes:
         floods: what the peer makes us do for nothing.
+        open_streams: those that are not ended on both sides, and not reset.
+        acknowledged: the peer has taken our settings.
     """
 
     def __init__(self, options: Http2Options, *, client: bool) -> None:
-        self._connection = h2.connection.H2Connection(
-            h2.config.H2Configuration(client_side=client, header_encoding=None, validate_inbound_headers=False)
+        self._connection = Connection(
+            h2.config.H2Configuration(
+                client_side=client,
+                header_encoding=None,
+                validate_inbound_headers=False,
+                validate_outbound_headers=False,
+                normalize_inbound_headers=False,
+                normalize_outbound_headers=False,
+            )
         )
         self.floods = Floods(options)
+        self.open_streams = 0
+        self.acknowledged = False
         self._extra = bytearray()  # frames that the library does not make
         self._pending = b""  # a frame that is not whole yet
         self._preface_left = 0 if client else len(PREFACE)
@@ -189,8 +201,7 @@ class Session:
         """The frames that are here whole, for the library in as few pieces as may be, and what is wrong with the next.
 
         GOAWAYs are taken out: the library takes one for the end of everything, but streams that are here go on (RFC
-        9113 s6.8). A piece ends behind each head: see _forget_length; and a frame that the library refuses then takes
-        no head with it.
+        9113 s6.8). A piece ends behind each head, so that a frame that the library refuses takes no head with it.
         """
         pending = self._pending + data if self._pending else data
         position = min(self._preface_left, len(pending))
@@ -234,33 +245,44 @@ class Session:
         match event:
             case h2.events.InformationalResponseReceived():
                 return Head(event.stream_id, event.headers, ended=False)
-            case h2.events.RequestReceived() | h2.events.ResponseReceived():
-                self._forget_length(event.stream_id)
+            case h2.events.RequestReceived():
+                self.open_streams += 1
                 return Head(event.stream_id, event.headers, event.stream_ended is not None)
+            case h2.events.ResponseReceived():
+                ended = event.stream_ended is not None
+                if ended:
+                    self._settle(event.stream_id)
+                return Head(event.stream_id, event.headers, ended)
             case h2.events.DataReceived():
-                size = event.flow_controlled_length
-                return Data(event.stream_id, event.data, size, event.stream_ended is not None)
+                ended = event.stream_ended is not None
+                if ended:
+                    self._settle(event.stream_id)
+                return Data(event.stream_id, event.data, event.flow_controlled_length, ended)
             case h2.events.TrailersReceived():
+                self._settle(event.stream_id)
                 return Trailers(event.stream_id, event.headers)
             case h2.events.StreamReset():
+                self._settle(event.stream_id)
                 return Reset(event.stream_id, int(event.error_code or 0))
             case h2.events.PingAckReceived():
                 return Pong()
+            case h2.events.SettingsAcknowledged():
+                self.acknowledged = True
             case h2.events.WindowUpdated():
                 return Window(event.stream_id)
             case h2.events.RemoteSettingsChanged():
                 return Window(0)
         return None
 
-    def _forget_length(self, stream_id: int) -> None:
-        """Let nobody but us check content-length: the library would end the connection, not the stream."""
-        stream = self._connection.streams.get(stream_id)
-        if stream is not None:
-            stream._expected_content_length = None  # noqa: SLF001 - it has no switch
+    def _settle(self, stream_id: int) -> None:
+        """Something has ended on this stream; it may be the last thing."""
+        if self._connection.forget_closed(stream_id):
+            self.open_streams -= 1
 
     def take_output(self) -> bytes:
         """What is to be sent now."""
         data = self._connection.data_to_send()
+        self.floods.turn()
         if self._extra:
             data += bytes(self._extra)
             self._extra.clear()
@@ -276,11 +298,15 @@ class Session:
         Raises:
             SessionError: the stream or the connection is gone.
         """
-        self.floods.queued += 1
+        begins = stream_id not in self._connection.streams
         try:
-            self._connection.send_headers(stream_id, fields, end_stream=ended)
+            self._connection.send_headers(stream_id, [_guarded(field) for field in fields], end_stream=ended)
         except h2.exceptions.ProtocolError as error:
             raise SessionError(str(error)) from error
+        if begins:
+            self.open_streams += 1
+        if ended:
+            self._settle(stream_id)
 
     def send_data(self, stream_id: int, data: bytes | memoryview, *, ended: bool) -> None:
         """Payload, no more than room() says.
@@ -288,12 +314,13 @@ class Session:
         Raises:
             SessionError: the stream or the connection is gone.
         """
-        self.floods.queued += 1
         self.floods.data_sent += 1
         try:
             self._connection.send_data(stream_id, data, end_stream=ended)
         except h2.exceptions.ProtocolError as error:
             raise SessionError(str(error)) from error
+        if ended:
+            self._settle(stream_id)
 
     def room(self, stream_id: int) -> int:
         """Bytes that may be sent on this stream now, in one frame.
@@ -312,12 +339,21 @@ class Session:
         if size:
             self._connection.acknowledge_received_data(size, stream_id)
 
-    def reset(self, stream_id: int, code: int) -> bool:
-        """Give a stream up; False when it is over already."""
+    def reset(self, stream_id: int, code: int, *, late: bool = False) -> bool:
+        """Give a stream up; False when it is over already.
+
+        Args:
+            stream_id: which.
+            code: why.
+            late: say so even if the last frame was the end of both sides: that frame is what is wrong.
+        """
         try:
             self._connection.reset_stream(stream_id, code)
         except h2.exceptions.ProtocolError:
-            return False
+            if late:
+                self._extra += RstStreamFrame(stream_id, error_code=code).serialize()
+            return late
+        self._settle(stream_id)
         return True
 
     def ping(self) -> None:
@@ -328,3 +364,11 @@ class Session:
         """Say that no streams above this one are taken; those that are there go on."""
         frame = GoAwayFrame(stream_id=0, last_stream_id=last_stream_id, error_code=code)
         self._extra += frame.serialize()
+
+
+def _guarded(field: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+    """A field, marked if no compression table may hold it (RFC 7541 s7.1.3)."""
+    name, value = field
+    if name == b"authorization" or (name == b"cookie" and len(value) < _SHORT_COOKIE):
+        return NeverIndexedHeaderTuple(name, value)
+    return field

@@ -15,14 +15,13 @@ import trio
 
 from trio_envoy.errors import UpstreamFailure
 from trio_envoy.http.codec import ClientStream
-from trio_envoy.http.h2.client import Http2ClientConnection
+from trio_envoy.http.h2.client import Ending, Http2ClientConnection
 from trio_envoy.http.h2.options import Http2Options, Http2Stats
 from trio_envoy.net.channel import Channel
 from trio_envoy.stats.store import Scope
 from trio_envoy.upstream.host import Host
 from trio_envoy.upstream.options import ClusterOptions
 from trio_envoy.upstream.pool.base import Pool, PoolContext, Waiter
-from trio_envoy.upstream.stats import ClusterStats
 from trio_envoy.util.log import logger
 
 ALPN: Final = ("h2",)
@@ -53,9 +52,9 @@ class Link:
         self.received = 0
         self.sent = 0
 
-    def stream_ended(self, connection: Http2ClientConnection) -> None:
+    def stream_ended(self, connection: Http2ClientConnection, ending: Ending) -> None:
         """See http.h2.client.Owner."""
-        self._pool.stream_ended(self)
+        self._pool.stream_ended(self, ending)
 
     def room_changed(self, connection: Http2ClientConnection) -> None:
         """See http.h2.client.Owner."""
@@ -77,25 +76,11 @@ class Codec:
     def __init__(self, options: ClusterOptions, scope: Scope) -> None:
         self.options = Http2Options.of_upstream(options.http2, options.common)
         self._scope = scope
-        self._seen = (0, 0)
 
     @cached_property
     def stats(self) -> Http2Stats:
         """`cluster.<name>.http2.`; there from the first connection on, as in Envoy."""
         return self._scope.scope("http2.").block(Http2Stats)
-
-    def count_resets(self, cluster: ClusterStats) -> None:
-        """The codec counts resets of streams; what is new since the last look counts as requests, too."""
-        received = self.stats.rx_reset - self.stats.stream_refused_errors  # a refused stream is no reset request
-        seen, self._seen = self._seen, (received, self.stats.tx_reset)
-        if self._seen != seen:
-            cluster.upstream_rq_rx_reset += _new(seen[0], self._seen[0])
-            cluster.upstream_rq_tx_reset += _new(seen[1], self._seen[1])
-
-
-def _new(seen: int, now: int) -> int:
-    """What a counter gained; it may have been reset meanwhile."""
-    return now - seen if now >= seen else now
 
 
 class Http2Pool(Pool):
@@ -179,11 +164,14 @@ class Http2Pool(Pool):
                 return
             self._waiting.popleft().hand(stream)
 
-    def stream_ended(self, link: Link) -> None:
+    def stream_ended(self, link: Link, ending: Ending) -> None:
         """A stream was released."""
         self._end()
         self._count_bytes(link)
-        self._codec.count_resets(self._context.stats)
+        if ending is Ending.RESET_BY_PEER:
+            self._stats.upstream_rq_rx_reset += 1
+        elif ending is Ending.RESET_BY_US:
+            self._stats.upstream_rq_tx_reset += 1
         if not link.connection.active:
             link.idle_since = trio.current_time()
             if link.retired:

@@ -1,0 +1,158 @@
+"""One exchange on a downstream HTTP/2 connection: what is here of it, what ended it, how its response is written."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from trio_envoy.http.h2 import messages
+from trio_envoy.http.h2 import session as h2
+from trio_envoy.http.h2.driver import Sender, StreamBody
+from trio_envoy.http.headers import Headers
+from trio_envoy.http.message import Request, Response
+from trio_envoy.net.stream_info import DPE, StreamInfo
+from trio_envoy.util.deadlines import Cause, Guard
+
+if TYPE_CHECKING:
+    from trio_envoy.http.h2.server import Http2ServerConnection
+
+_CONTINUE: Final = Headers()
+_NO_BODY: Final = frozenset({204, 304})
+
+
+class Http2ServerStream:
+    """One exchange (http.codec.ServerStream).
+
+    Attributes:
+        incoming: the request's body as it comes, or None.
+        sender: what is sent.
+        gone: the peer has reset it.
+        ended_by: why it can't go on, or None.
+        end_details: see ServerStream; of a rule that the client broke, or of our own close.
+        finished: the response was sent to its end, or the stream was reset.
+    """
+
+    def __init__(self, connection: Http2ServerConnection, stream_id: int, request: Request, info: StreamInfo) -> None:
+        self._connection = connection
+        self.request = request
+        self.info = info
+        self.guard = Guard(connection.context.timers)
+        self.incoming: StreamBody | None = None
+        self.sender = Sender(connection, stream_id)
+        self.responded = False
+        self.finished = False
+        self.gone = False
+        self.ended_by: Cause | None = None
+        self.end_details = ""
+        self._head = request.method == b"HEAD"
+        self._length = messages.length_of(request.headers)
+
+    @property
+    def request_complete(self) -> bool:
+        return self.incoming is None or self.incoming.ended
+
+    @property
+    def request_here(self) -> bool:
+        return self.request_complete
+
+    def give_up(self, details: str = "", flag: int = DPE) -> None:
+        """The client broke a rule: nothing more is read or written."""
+        self.info.flags |= flag
+        self.end_details = details
+        self.gone = True
+        if self.incoming is not None:
+            self.incoming.drop()
+        self.cut(Cause.PEER_RESET)
+
+    def cut(self, cause: Cause) -> None:
+        """The stream can't go on; its task may not have begun to run."""
+        if self.ended_by is None:
+            self.ended_by = cause
+            if self.incoming is not None:
+                self.info.bytes_received = self.incoming.received  # also what nobody came to read
+        self.guard.fire(cause)
+
+    def fits(self, size: int, *, ended: bool) -> bool:
+        """Whether the body, with so many bytes more, is as content-length says."""
+        assert self.incoming is not None, "only a body that comes is measured"
+        received, length = self.incoming.received + size, self._length
+        return received <= length and (not ended or received == length or length == inf)
+
+    def end_of_request(self, trailers: Headers | None) -> None:
+        """The request's last byte, or its trailers, are here."""
+        if self.incoming is None:
+            return
+        self.info.request_end = trio.current_time()
+        self.info.wire_bytes_received += self.incoming.received
+        self.guard.disarm(Cause.REQUEST)
+        self.incoming.end(trailers)
+
+    async def greet(self) -> None:
+        """Answer `expect: 100-continue` at once, as Envoy does."""
+        headers = self.request.headers
+        expected = headers.first.get(b"expect")
+        if expected is None or self._connection.context.options.proxy_100_continue:
+            return
+        if expected.lower() == b"100-continue":
+            headers.remove(b"expect")
+            await self.inform(100, _CONTINUE)
+
+    async def inform(self, status: int, headers: Headers) -> None:
+        """Write an informational response; the stream may be gone, then nothing happens."""
+        if self.responded or self.gone:
+            return
+        try:
+            self.sender.head([(b":status", b"%d" % status), *headers], ended=False)
+        except BrokenPipeError:
+            return
+        self._connection.flush()
+
+    async def respond(self, response: Response) -> None:
+        """Write the response; see ServerStream.respond."""
+        info, sender = self.info, self.sender
+        body = None if self._head or response.status in _NO_BODY else response.body
+        fields = [(b":status", b"%d" % response.status), *response.headers]
+        first = body.read_nowait() if body is not None else b""
+        ended = first == b"" and not (body is not None and body.trailers)
+        self.guard.activity = info.response_start = trio.current_time()
+        info.header_bytes_sent = sum(len(name) + len(value) for name, value in fields)
+        self.responded = True
+        sender.head(fields, ended=ended)
+        if body is not None and not ended:
+            try:
+                await sender.body(body, (first,) if first else (), self.guard)
+            finally:
+                info.bytes_sent = sender.sent
+        info.wire_bytes_sent = info.header_bytes_sent + info.bytes_sent
+        self._connection.flush()
+        self.finished = True
+
+    def reset(self) -> None:
+        """RST_STREAM."""
+        if (
+            not self.finished
+            and not self.gone
+            and self._connection.session.reset(self.sender.stream_id, h2.INTERNAL_ERROR)
+        ):
+            self._connection.stats.tx_reset += 1
+            self._connection.flush()
+        self.finished = True
+
+    def close_after(self) -> None:
+        """Only a draining listener says this of HTTP/2: the connection ends after its streams."""
+        if self.info.status != 400:  # a bad request ends its stream only
+            self._connection.drain()
+
+    def close(self) -> None:
+        """The exchange is over: tell the peer to stop sending what nobody reads."""
+        incoming = self.incoming
+        if incoming is None:
+            return
+        incoming.drop()
+        if not incoming.ended and not self.gone and self.finished:
+            connection = self._connection
+            if connection.session.reset(self.sender.stream_id, h2.NO_ERROR):
+                connection.stats.tx_reset += 1
+        self.incoming = None
