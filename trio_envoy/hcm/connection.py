@@ -149,7 +149,12 @@ class HcmConnection:
         try:
             refused = self._admit(stream)
             chain = self._manager.chain
-            response = await (chain.run(stream) if refused is None else chain.encode(stream, refused))
+            if refused is not None:
+                response = await chain.encode(stream, refused)
+            elif chain.bare:
+                response = chain.response(stream, await chain.terminal(stream))
+            else:
+                response = await chain.run(stream)
             self._dress(stream, response)
             await stream.codec.respond(response)
         except trio.Cancelled:

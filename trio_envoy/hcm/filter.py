@@ -77,31 +77,36 @@ class _Compiled:
 
 
 class HttpFilterChain:
-    """The HTTP filters of one HCM, compiled per distinct route overrides on first use."""
+    """The HTTP filters of one HCM, compiled per distinct route overrides on first use.
+
+    Attributes:
+        terminal: answers what no decoder has answered.
+        bare: there is no other filter: nothing but terminal and response() is needed.
+    """
 
     def __init__(self, slots: Sequence[Slot], terminal: Terminal, local: ToResponse) -> None:
         self._slots = tuple(slots)
-        self._terminal = terminal
+        self.bare = not slots
+        self.terminal = terminal
         self._local = local
         self._compiled: dict[tuple[Overrides, Overrides], _Compiled] = {}
 
     async def run(self, stream: HttpStream) -> Response:
         """Decoders in order, terminal, encoders in reverse; gives the response to write."""
-        if not self._slots:
-            answer = await self._terminal(stream)
-            response = stream.response = self._local(stream, answer) if isinstance(answer, LocalReply) else answer
-            return response
         return await self.encode(stream, await self._decode(stream, -1))
 
     async def encode(self, stream: HttpStream, answer: Response | LocalReply) -> Response:
         """The way down alone: for an answer that did not come out of the decoders, as a timeout's."""
-        response = self._local(stream, answer) if isinstance(answer, LocalReply) else answer
-        stream.response = response
+        stream.response = self.response(stream, answer)
         for hook in self._for(stream.first_route, stream.route).encoders:
             reply = await hook(stream)
             if reply is not None:
                 return self._local(stream, reply)
         return stream.response
+
+    def response(self, stream: HttpStream, answer: Response | LocalReply) -> Response:
+        """An answer as a response; encoders have not seen it."""
+        return self._local(stream, answer) if isinstance(answer, LocalReply) else answer
 
     async def _decode(self, stream: HttpStream, after: int) -> Response | LocalReply:
         route = stream.route
@@ -113,7 +118,7 @@ class HttpFilterChain:
                 return reply
             if stream.route is not route:  # go on with the new route's config
                 return await self._decode(stream, position)
-        return await self._terminal(stream)
+        return await self.terminal(stream)
 
     def _for(self, first: Route | None, now: Route | None) -> _Compiled:
         on_off = first.overrides if first else NO_OVERRIDES

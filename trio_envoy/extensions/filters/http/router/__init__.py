@@ -6,7 +6,8 @@ One Exchange (exchange.py) carries a request through its attempts.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Coroutine
+from typing import Any, ClassVar
 
 import attrs
 
@@ -62,7 +63,12 @@ class RouterFilter(TerminalFilter):
         self._strict = StrictCheck(config.strict_check_headers) if config.strict_check_headers else None
         self._timings: dict[ForwardAction, timing.Timing] = {}
 
-    async def answer(self, stream: HttpStream) -> Response | LocalReply:
+    def answer(self, stream: HttpStream) -> Coroutine[Any, Any, Response | LocalReply]:
+        begun = self._begin(stream)
+        return begun.run() if isinstance(begun, Exchange) else _given(begun)
+
+    def _begin(self, stream: HttpStream) -> Exchange | LocalReply:
+        """What is to be done for a request: an exchange with an upstream, unless it is answered here."""
         self.stats.rq_total += 1
         route = stream.route
         if route is None:
@@ -82,7 +88,7 @@ class RouterFilter(TerminalFilter):
             cluster.stats.upstream_rq_maintenance_mode += 1
             cluster.charge_response(None, 503, internal=stream.info.internal)
             return replies.MAINTENANCE if self.tell else replies.MAINTENANCE_UNTOLD
-        return await Exchange(self, stream, route, action, cluster).run()
+        return Exchange(self, stream, route, action, cluster)
 
     def timing(self, action: ForwardAction) -> timing.Timing:
         """The timeouts of a route, computed once."""
@@ -110,6 +116,10 @@ class RouterFilter(TerminalFilter):
         if action.location is not None:
             headers = ((b"location", action.location(request)),)
         return LocalReply(action.status, action.body, details="direct_response", headers=headers)
+
+
+async def _given(reply: LocalReply) -> LocalReply:
+    return reply
 
 
 @register(Category.HTTP_FILTER, "envoy.filters.http.router", config=Router)
