@@ -2,7 +2,7 @@ import pytest
 
 from trio_envoy.config import protocol
 from trio_envoy.config.cluster import Cluster
-from trio_envoy.config.upstreams import AutoHttpConfig, ExplicitHttpConfig, HttpProtocolOptions, UseDownstreamHttpConfig
+from trio_envoy.config.upstreams import ExplicitHttpConfig, HttpProtocolOptions, UseDownstreamHttpConfig
 
 NAME = HttpProtocolOptions.__proto__
 
@@ -20,7 +20,6 @@ NAME = HttpProtocolOptions.__proto__
             "use_downstream_protocol_config: {}",
             HttpProtocolOptions(use_downstream_protocol_config=UseDownstreamHttpConfig()),
         ),
-        ("auto_config: {}", HttpProtocolOptions(auto_config=AutoHttpConfig())),
     ],
 )
 def test_which_protocol_a_cluster_speaks(structure, text, made):

@@ -8,10 +8,8 @@ from trio_envoy.config.protocol import (
     Http1ProtocolOptions,
     Http2ProtocolOptions,
     HttpProtocolOptions,
-    UpstreamHttpProtocolOptions,
 )
 from trio_envoy.config.upstreams import (
-    AutoHttpConfig,
     ExplicitHttpConfig,
     UseDownstreamHttpConfig,
 )
@@ -72,16 +70,6 @@ def test_version(fields, version):
 def test_both_versions_need_a_choice():
     with pytest.raises(ConfigError, match="Both HTTP1 and HTTP2 options"):
         options_of(http_protocol_options=Http1ProtocolOptions(), http2_protocol_options=Http2ProtocolOptions())
-
-
-def test_auto_config_is_refused_by_name():
-    with pytest.raises(ConfigError, match="auto_config is not supported here"):
-        options_of(**extended(auto_config=AutoHttpConfig()))
-
-
-def test_auto_san_validation_is_refused_by_name():
-    with pytest.raises(ConfigError, match="auto_san_validation is not supported here"):
-        options_of(upstream_http_protocol_options=UpstreamHttpProtocolOptions(auto_san_validation=True))
 
 
 @pytest.mark.parametrize(("name", "message"), [("foo", ProtocolExtension()), (EXTENSION, Http1ProtocolOptions())])

@@ -75,7 +75,11 @@ class ConfigConverter:
         message = schema.message(cls.__proto__)
         assert message is not None, f"{cls.__proto__} is in no table"
         attributes = {attribute.name.rstrip("_"): attribute for attribute in attrs.fields(attrs.resolve_types(cls))}
-        if {"name", "typed_config"} <= attributes.keys() and not tree.get("typed_config"):
+        if (
+            {"name", "typed_config"} <= attributes.keys()
+            and not tree.get("typed_config")
+            and not tree.get("is_optional")
+        ):
             self.faults.append(_nameless(tree))
         for key, value in tree.items():
             field = message.fields.get(key)
@@ -124,10 +128,10 @@ class ConfigConverter:
         def structure(node: Node, target: type[Any]) -> Any:
             if not node.keys() <= names:
                 self._refuse(node, names, message.fqn)
-            if holder and not node.get("typed_config"):
-                self.faults.append(_nameless(node))
-            elif optional and node.get("is_optional"):
+            if optional and node.get("is_optional"):
                 node = self._without_unsupported(node)
+            elif holder and not node.get("typed_config"):
+                self.faults.append(_nameless(node))
             return build(node, target)
 
         return structure

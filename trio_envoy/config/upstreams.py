@@ -48,21 +48,6 @@ class UseDownstreamHttpConfig:
 
 
 @attrs.frozen(kw_only=True)
-class AutoHttpConfig:
-    """The version that ALPN finds; needs TLS.
-
-    Attributes:
-        http_protocol_options: HTTP/1.
-        http2_protocol_options: HTTP/2.
-    """
-
-    __proto__: ClassVar[str] = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions.AutoHttpConfig"
-
-    http_protocol_options: Http1ProtocolOptions | None = None
-    http2_protocol_options: Http2ProtocolOptions | None = None
-
-
-@attrs.frozen(kw_only=True)
 class HttpProtocolOptions:
     """Protocols of a cluster (oneof upstream_protocol_options, required).
 
@@ -71,7 +56,6 @@ class HttpProtocolOptions:
         upstream_http_protocol_options: what TLS takes from the request.
         explicit_http_config: one version.
         use_downstream_protocol_config: the client's version.
-        auto_config: by ALPN.
     """
 
     __proto__: ClassVar[str] = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
@@ -80,4 +64,3 @@ class HttpProtocolOptions:
     upstream_http_protocol_options: UpstreamHttpProtocolOptions | None = None
     explicit_http_config: ExplicitHttpConfig | None = None
     use_downstream_protocol_config: UseDownstreamHttpConfig | None = None
-    auto_config: AutoHttpConfig | None = None

@@ -79,8 +79,6 @@ class ClusterOptions:
         source = extension or config
         common = source.common_http_protocol_options or _NOTHING_COMMON
         upstream = source.upstream_http_protocol_options or _NOTHING_UPSTREAM
-        if upstream.auto_san_validation:
-            raise ConfigError("auto_san_validation is not supported here", at=upstream, field="auto_san_validation")
         if config.max_requests_per_connection is not None and common.max_requests_per_connection is not None:
             raise ConfigError(
                 "Only one of max_requests_per_connection from Cluster or HttpProtocolOptions can be specified",
@@ -129,9 +127,9 @@ def _current(config: ProtocolExtension) -> _Versions:
     if (explicit := config.explicit_http_config) is not None:
         version = Version.HTTP1 if explicit.http2_protocol_options is None else Version.HTTP2
         return version, explicit.http_protocol_options, explicit.http2_protocol_options
-    if (downstream := config.use_downstream_protocol_config) is not None:
-        return Version.DOWNSTREAM, downstream.http_protocol_options, downstream.http2_protocol_options
-    raise ConfigError("auto_config is not supported here", at=config, field="auto_config")
+    downstream = config.use_downstream_protocol_config
+    assert downstream is not None, "one of them is required"
+    return Version.DOWNSTREAM, downstream.http_protocol_options, downstream.http2_protocol_options
 
 
 def _deprecated(config: Cluster) -> _Versions:
