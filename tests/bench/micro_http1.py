@@ -154,7 +154,7 @@ def sans_io():
         responses.feed(ANSWER)
         return responses.next()
 
-    request = parse().request
+    request = parse()
     response = parse_response()
     measure_sync("parse a request", parse)
     measure_sync("parse a response with its body", parse_response)
@@ -189,7 +189,7 @@ async def main():
         clients = [Http1ClientConnection(pair.near, Http1Options(), Http1Stats()) for pair in pairs]
         parser = RequestParser(Http1Options(), Http1Stats(), b"http")
         parser.feed(REQUEST)
-        request = parser.next().request
+        request = parser.next()
 
         async def exchange(client):
             response = await client.exchange(request, None, None)

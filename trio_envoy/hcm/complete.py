@@ -20,8 +20,15 @@ def complete(manager: HttpConnectionManager, stream: HttpStream, now: float) -> 
     info.end = now
     stats = manager.stats
     stats.downstream_rq_active -= 1
-    if info.status:
-        _count_status(stats, manager.listener_stats, info.status)
+    status = info.status
+    if 200 <= status < 300:
+        listener = manager.listener_stats
+        stats.downstream_rq_completed += 1
+        stats.downstream_rq_2xx += 1
+        listener.downstream_rq_completed += 1
+        listener.downstream_rq_2xx += 1
+    elif status:
+        _count_status(stats, manager.listener_stats, status)
     stats.downstream_rq_time.record((now - info.start) * 1000)
     for callback in stream.on_complete:
         callback()

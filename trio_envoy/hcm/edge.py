@@ -136,15 +136,17 @@ class Edge:
     def apply(self, request: Request, info: StreamInfo, peer: PeerFacts) -> None:
         """Settle the client's address and whether it is internal; clean and complete the headers."""
         headers = request.headers
+        first = headers.first
+        client, internal = peer.address, False
         if self._use_remote:
             client, internal = self._from_peer(headers, peer)
-        else:
+        elif XFF in first:
             client, internal = self._from_xff(headers, peer)
-        proto = headers.first.get(XFP)
+        proto = first.get(XFP)
         if proto is None:
             headers.add(XFP, peer.scheme)
             proto = peer.scheme
-        if self._append_port and peer.port and b"x-forwarded-port" not in headers.first:
+        if self._append_port and peer.port and b"x-forwarded-port" not in first:
             headers.add(b"x-forwarded-port", peer.port)
         if not request.scheme:
             request.scheme = proto if proto in {b"http", b"https"} else peer.scheme
@@ -152,7 +154,7 @@ class Edge:
         info.internal = internal
         edge = self._use_remote and not internal
         strip = self._strip_inside if internal else self._strip_edge if edge else self._strip_outside
-        if not strip.isdisjoint(headers.first):
+        if not strip.isdisjoint(first):
             self._clean(headers, strip, peer)
         if internal:
             headers.add(_INTERNAL, b"true")
@@ -164,7 +166,7 @@ class Edge:
         if edge and isinstance(client, IpAddress):
             headers.set(b"x-envoy-external-address", client.host.encode())
         if self._generate_id:
-            present = headers.first.get(REQUEST_ID)
+            present = first.get(REQUEST_ID)
             if not present or (edge and not self._preserve_id):
                 present = self._new_id()
                 headers.set(REQUEST_ID, present)
@@ -192,10 +194,8 @@ class Edge:
 
     def _from_xff(self, headers: Headers, peer: PeerFacts) -> tuple[Address, bool]:
         """Not use_remote_address: who is in front of us has put the client into XFF."""
-        if XFF not in headers.first:
-            return peer.address, False
         present = headers.joined(XFF)
-        assert present is not None, "the field was there a line ago"
+        assert present is not None, "the caller has seen it"
         client = _from_right(present, self._hops)
         if client is None:
             return peer.address, False

@@ -50,7 +50,7 @@ def with_field(*fields, method=b"GET"):
 
 def test_a_plain_request():
     message = one(b"GET /x?y HTTP/1.1\r\nHost: a.b\r\nX-Y: z\r\nx-y: w \r\nAccept:*/*\r\n\r\n")
-    request = message.request
+    request = message
 
     assert (request.method, request.authority, request.path, request.scheme) == (b"GET", b"a.b", b"/x?y", b"http")
     assert request.headers.items == [(b"x-y", b"z"), (b"x-y", b"w"), (b"accept", b"*/*")]
@@ -105,7 +105,7 @@ def test_bytes_are_counted_as_envoy_counts_them():
     ],
 )
 def test_heads_that_pass(head, method, path, items, size):
-    request = one(head, size).request
+    request = one(head, size)
 
     assert (request.method, request.path, request.authority, request.headers.items) == (method, path, b"a", items)
 
@@ -173,7 +173,7 @@ def test_other_versions_are_answered_426(version):
 
 
 def test_bare_words_that_end_like_a_version_pass_for_one():
-    request = one(b"POST /x,HTTP/1.1\r\nHost: a\r\n\r\n").request
+    request = one(b"POST /x,HTTP/1.1\r\nHost: a\r\n\r\n")
 
     assert (request.path, request.authority) == (b"/x,HTTP/1.1", b"")
 
@@ -250,34 +250,34 @@ def test_what_was_refused_is_counted(data, header_bytes):
     ],
 )
 def test_absolute_form(url, scheme, authority, path):
-    request = one(b"GET " + url + b" HTTP/1.1\r\nHost: a\r\n\r\n").request
+    request = one(b"GET " + url + b" HTTP/1.1\r\nHost: a\r\n\r\n")
 
     assert (request.scheme, request.authority, request.path) == (scheme, authority, path)
 
 
 def test_absolute_form_that_is_not_taken_apart():
-    request = one(b"GET http://b/x HTTP/1.1\r\nHost: a\r\n\r\n", allow_absolute_url=False).request
+    request = one(b"GET http://b/x HTTP/1.1\r\nHost: a\r\n\r\n", allow_absolute_url=False)
 
     assert (request.authority, request.path) == (b"a", b"http://b/x")
 
 
 def test_options_of_the_server():
-    assert one(b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n").request.path == b"*"
+    assert one(b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n").path == b"*"
 
 
 def test_connect():
     message = one(b"CONNECT b:80 HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
 
-    assert (message.request.authority, message.request.path) == (b"b:80", b"")
+    assert (message.authority, message.path) == (b"b:80", b"")
     assert not message.keep_alive
 
 
 def test_hosts():
-    assert one(b"GET /x HTTP/1.1\r\n\r\n").request.authority == b""
-    assert one(b"GET /x HTTP/1.1\r\nHost:\r\n\r\n").request.authority == b""
-    assert one(b"GET /x HTTP/1.1\r\nHost: a\r\nX: y\r\nHost: b\r\n\r\n").request.authority == b"a,b"
-    assert one(b"GET /x HTTP/1.1\r\nX: y\r\nHost: b\r\n\r\n").request.authority == b"b"
-    assert one(with_field(b"Connection: host")).request.authority == b""
+    assert one(b"GET /x HTTP/1.1\r\n\r\n").authority == b""
+    assert one(b"GET /x HTTP/1.1\r\nHost:\r\n\r\n").authority == b""
+    assert one(b"GET /x HTTP/1.1\r\nHost: a\r\nX: y\r\nHost: b\r\n\r\n").authority == b"a,b"
+    assert one(b"GET /x HTTP/1.1\r\nX: y\r\nHost: b\r\n\r\n").authority == b"b"
+    assert one(with_field(b"Connection: host")).authority == b""
 
 
 @pytest.mark.parametrize(
@@ -291,7 +291,7 @@ def test_hosts():
     ],
 )
 def test_upgrades(fields, protocol):
-    request = one(with_field(*fields)).request
+    request = one(with_field(*fields))
 
     assert request.protocol == protocol
     assert request.headers.items == []
@@ -303,7 +303,7 @@ def test_an_upgrade_to_h2c_with_a_body_is_an_ordinary_request():
 
     assert error is None
     assert found[0].framing.take() == b"hi"
-    assert found[1].request.path == b"/x"
+    assert found[1].path == b"/x"
 
 
 @pytest.mark.parametrize(
@@ -344,11 +344,11 @@ def test_pipelined_requests_with_bodies(size):
     found, error = parse(data, size)
 
     assert error is None
-    assert [message.request.method for message in found] == [b"GET", b"POST", b"PUT", b"GET"]
+    assert [message.method for message in found] == [b"GET", b"POST", b"PUT", b"GET"]
     assert [message.framing.take() if message.framing else None for message in found] == [None, b"abc", b"de", None]
     assert type(found[1].framing) is Length
     assert type(found[2].framing) is Chunked
-    assert len({id(message.request.headers) for message in found}) == 4
+    assert len({id(message.headers) for message in found}) == 4
 
 
 def test_good_requests_come_before_the_error():
@@ -373,14 +373,14 @@ def test_a_length_of_zero_is_no_body():
     message = one(with_field(b"Content-Length: 0", method=b"POST"))
 
     assert message.framing is None
-    assert message.request.headers.items == [(b"content-length", b"0")]
+    assert message.headers.items == [(b"content-length", b"0")]
 
 
 def test_chunked_length_may_be_allowed():
     data = with_field(b"Content-Length: 9", b"Transfer-Encoding: chunked") + b"1\r\na\r\n0\r\n\r\n"
     message = one(data, allow_chunked_length=True)
 
-    assert message.request.headers.items == []
+    assert message.headers.items == []
     assert message.framing.take() == b"a"
 
 
@@ -390,21 +390,21 @@ def test_http_10_where_it_is_taken():
     message = one(b"GET /x HTTP/1.0\r\n\r\n", **options)
     assert message.http10
     assert not message.keep_alive
-    assert message.request.authority == b"d"
+    assert message.authority == b"d"
 
     message = one(b"GET /x HTTP/1.0\r\nHost: a\r\nConnection: Keep-Alive\r\n\r\n", **options)
     assert message.keep_alive
-    assert message.request.authority == b"a"
-    assert message.request.headers.items == []
+    assert message.authority == b"a"
+    assert message.headers.items == []
 
-    assert one(b"GET /x\r\nHost: a\r\ngarbage\r\n\r\n", **options).request.authority == b"d"
+    assert one(b"GET /x\r\nHost: a\r\ngarbage\r\n\r\n", **options).authority == b"d"
     assert len(parse(b"GET /x HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n" * 2, **options)[0]) == 2
     assert len(parse(b"GET /x HTTP/1.0\r\n\r\n" * 2, **options)[0]) == 1
 
 
 def test_custom_methods():
     for method in (b"FOO", b"get", b"F!O", b"M-SEARCH"):
-        assert one(method + b" /x HTTP/1.1\r\nHost: a\r\n\r\n", custom_methods=True).request.method == method
+        assert one(method + b" /x HTTP/1.1\r\nHost: a\r\n\r\n", custom_methods=True).method == method
     assert refused(b"F(O /x HTTP/1.1\r\nHost: a\r\n\r\n", custom_methods=True)[0] == "http1.codec_error"
 
 
@@ -412,7 +412,7 @@ def test_underscores_dropped():
     parser = a_parser(underscores=HeadersWithUnderscoresAction.DROP_HEADER)
     parser.feed(with_field(b"a_b: 1", b"c: 2", b"D_E: 3"))
 
-    assert parser.next().request.headers.items == [(b"c", b"2")]
+    assert parser.next().headers.items == [(b"c", b"2")]
     assert parser._stats.dropped_headers_with_underscores == 2
 
 

@@ -39,20 +39,19 @@ class RoundRobinPolicy:
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
-        self._places: dict[Source, int] = {}
+        self._turns: dict[Source, list[int]] = {}  # of each set the next place, in a list of one
 
     def picker(self, source: Source, hosts: Sequence[Host]) -> Pick:
         """How hosts are picked out of a set."""
         if not equally_weighted(hosts):
             unit = lcm(*(host.weight for host in hosts))
             return EdfScheduler(hosts, lambda host: unit // host.weight, self._seed).pick
-        places = self._places
-        places.setdefault(source, self._seed)
+        turn = self._turns.setdefault(source, [self._seed])
         size = len(hosts)
 
         def pick() -> Host:
-            place = places[source]
-            places[source] = place + 1
+            place = turn[0]
+            turn[0] = place + 1
             return hosts[place % size]
 
         return pick

@@ -254,13 +254,12 @@ class Http1ClientConnection:
             info.upstream_first_byte_received = now = self.now()
             if framing is None or framing.ended:
                 info.upstream_last_byte_received = now
-        body: Body | None = None
         if framing is not None:
             if framing.ended:  # all of it came with the head
-                body = BytesBody(framing.take() or b"", framing.trailers)
+                message.body = BytesBody(framing.take() or b"", framing.trailers)
             else:
-                body = Http1ResponseBody(self, framing)
-        return Response(message.status, message.headers, body)
+                message.body = Http1ResponseBody(self, framing)
+        return message
 
     async def receive(self) -> None:
         """Read once from the upstream and feed the parser.

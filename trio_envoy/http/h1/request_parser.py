@@ -27,11 +27,10 @@ _ALLOW: Final = HeadersWithUnderscoresAction.ALLOW
 _DROP: Final = HeadersWithUnderscoresAction.DROP_HEADER
 
 
-class RequestMessage:
-    """A request as it came, and what only the codec wants to know of it.
+class RequestMessage(Request):
+    """A request as it came, and what only the codec wants to know of it; its body is still None.
 
     Attributes:
-        request: what the handler gets; its body is still None.
         framing: of the body; None if there is none.
         http10: the version is not 1.1, and is treated as 1.0.
         keep_alive: the client wants to go on with the connection.
@@ -39,10 +38,26 @@ class RequestMessage:
         header_bytes: as Envoy counts %DOWNSTREAM_HEADER_BYTES_RECEIVED%.
     """
 
-    __slots__ = ("framing", "head_bytes", "header_bytes", "http10", "keep_alive", "request")
+    __slots__ = ("framing", "head_bytes", "header_bytes", "http10", "keep_alive")
 
-    def __init__(self, request: Request, head_bytes: int, header_bytes: int) -> None:
-        self.request = request
+    def __init__(
+        self,
+        method: bytes,
+        authority: bytes,
+        path: bytes,
+        scheme: bytes,
+        headers: Headers,
+        head_bytes: int,
+        header_bytes: int,
+    ) -> None:
+        self.method = method
+        self.authority = authority
+        self.path = path
+        self.scheme = scheme
+        self.headers = headers
+        self.body = None
+        self.protocol = b""
+        self.host_missing = False
         self.framing: Framing | None = None
         self.http10 = False
         self.keep_alive = True
@@ -145,15 +160,14 @@ class RequestParser(Parser):
         headers = make_headers(fields, first)
         if self._underscores:
             self._check_underscores(headers)
-        request = Request(method, host or b"", url, self._scheme, headers)
-        message = RequestMessage(request, size, header_bytes)
+        message = RequestMessage(method, host or b"", url, self._scheme, headers, size, header_bytes)
         if special:
             self._apply_special(message, special)
         if url[:1] != b"/" or method == b"CONNECT":
             self._unusual_target(message)
-        authority = request.authority
+        authority = message.authority
         if host is None and not authority:
-            request.host_missing = True
+            message.host_missing = True
         if authority != self._authority_seen:
             if not hygiene.authority_is_valid(authority):
                 raise RemoteProtocolError("http.invalid_authority")
@@ -172,7 +186,7 @@ class RequestParser(Parser):
 
     def _apply_special(self, message: RequestMessage, special: Sequence[Field]) -> None:
         """Fields about the connection and the framing."""
-        request = message.request
+        request = message
         headers = request.headers
         options = hygiene.options_of(b",".join(values_of(special, b"connection")))
         if options:
@@ -198,14 +212,14 @@ class RequestParser(Parser):
             self._framing = None
             raise RemoteProtocolError("low_version", *_UPGRADE_REQUIRED)
         message.http10 = True
-        if not message.request.authority and self._options.default_host:
-            message.request.authority, message.request.host_missing = self._options.default_host, False
+        if not message.authority and self._options.default_host:
+            message.authority, message.host_missing = self._options.default_host, False
         options = hygiene.options_of(b",".join(values_of(fields, b"connection")))
         message.keep_alive = b"keep-alive" in options
 
     def _unusual_target(self, message: RequestMessage) -> None:
         """CONNECT, absolute form, an asterisk, or something that is no target."""
-        request = message.request
+        request = message
         url = request.path
         if request.method == b"CONNECT":
             request.authority = target.connect_authority(url)

@@ -16,6 +16,7 @@ from trio_envoy.http.h1.head import Field, HttpParserError, first_values
 from trio_envoy.http.h1.options import Http1Options, Http1Stats
 from trio_envoy.http.h1.parser import FIELD_BYTES, Parser, field_bytes, make_headers, values_of
 from trio_envoy.http.headers import Headers
+from trio_envoy.http.message import Response
 
 _SPECIAL: Final = hygiene.RESPONSE_SPECIAL
 _KEEP_ALIVE: Final[Field] = (b"connection", b"keep-alive")
@@ -23,22 +24,21 @@ _ONLY_KEEP_ALIVE: Final = (_KEEP_ALIVE,)  # what many servers always say
 _START: Final = b"HTTP/1."
 
 
-class ResponseMessage:
-    """The head of a response.
+class ResponseMessage(Response):
+    """The head of a response, a 1xx too; its body is still None.
 
     Attributes:
-        status: 1xx too.
-        headers: without the fields of the framing.
         framing: of the body; None if there is none.
         keep_alive: the connection may be used again when the message is over.
         header_bytes: as Envoy counts %UPSTREAM_HEADER_BYTES_RECEIVED%.
     """
 
-    __slots__ = ("framing", "header_bytes", "headers", "keep_alive", "status")
+    __slots__ = ("framing", "header_bytes", "keep_alive")
 
     def __init__(self, status: int, headers: Headers, header_bytes: int) -> None:
         self.status = status
         self.headers = headers
+        self.body = None
         self.framing: Framing | None = None
         self.keep_alive = True
         self.header_bytes = header_bytes

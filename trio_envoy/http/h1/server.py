@@ -156,7 +156,7 @@ class Http1ServerConnection:
                 await self._refuse(error)
                 return
             stream = self._begin(message)
-            if b"expect" in message.request.headers.first:
+            if b"expect" in message.headers.first:
                 await self._expect(stream)
             await handler.handle(stream)
             self._stream = None

@@ -11,7 +11,7 @@ from trio_envoy.http.h1 import writer
 from trio_envoy.http.h1.framing import Framing
 from trio_envoy.http.h1.request_parser import RequestMessage
 from trio_envoy.http.headers import Headers
-from trio_envoy.http.message import Response
+from trio_envoy.http.message import Request, Response
 from trio_envoy.net.channel import send_all, send_rest
 from trio_envoy.net.stream_info import StreamInfo
 from trio_envoy.util.deadlines import Cause, Guard
@@ -80,10 +80,9 @@ class Http1ServerStream:
 
     __slots__ = (
         "_connection",
-        "_framing",
         "_head",
-        "_http10",
         "_informed",
+        "_message",
         "closes",
         "finished",
         "guard",
@@ -97,35 +96,36 @@ class Http1ServerStream:
         self, connection: Http1ServerConnection, message: RequestMessage, info: StreamInfo, guard: Guard
     ) -> None:
         self._connection = connection
-        self.request = request = message.request
+        self._message = message
+        self.request: Request = message
         self.info = info
         self.guard = guard
         self.responded = False
         self.finished = False
         self.closes = not message.keep_alive
         self.head_bytes = message.head_bytes
-        self._framing = framing = message.framing
-        self._head = request.method == b"HEAD"  # a filter may change the method
-        self._http10 = message.http10
+        self._head = message.method == b"HEAD"  # a filter may change the method
         self._informed = False
+        framing = message.framing
         if framing is not None:
-            request.body = Http1RequestBody(connection, self, framing)
+            message.body = Http1RequestBody(connection, self, framing)
             info.wire_bytes_received += framing.wire_bytes
 
     @property
     def request_complete(self) -> bool:
-        framing = self._framing
+        framing = self._message.framing
         return framing is None or framing.drained
 
     @property
     def request_here(self) -> bool:
-        framing = self._framing
+        framing = self._message.framing
         return framing is None or framing.ended
 
     async def inform(self, status: int, headers: Headers) -> None:
         """Write an informational response: the first one, and only with proxy_100_continue (as Envoy, measured)."""
         connection = self._connection
-        if status not in _INFORMATIONAL or not connection.informs or self._informed or self._http10 or self.responded:
+        wanted = connection.informs and status in _INFORMATIONAL and not self._message.http10
+        if not wanted or self._informed or self.responded:
             return
         self._informed = True
         data, _ = writer.response_head(status, headers, has_body=False, proper=connection.proper_case)
@@ -138,13 +138,13 @@ class Http1ServerStream:
 
         Cancelled: how much was written is unknown; interrupted() follows, or the connection is closed.
         """
-        connection, info = self._connection, self.info
+        connection, message, info = self._connection, self._message, self.info
         headers, body = response.headers, response.body
-        framing = self._framing
-        if self.closes or connection.closing or self._http10 or not (framing is None or framing.drained):
+        framing = message.framing
+        if self.closes or connection.closing or message.http10 or not (framing is None or framing.drained):
             self._say_whether_last(headers)
         data, encoding = writer.response_head(
-            response.status, headers, body is not None, self._head, self._http10, connection.proper_case
+            response.status, headers, body is not None, self._head, message.http10, connection.proper_case
         )
         info.header_bytes_sent += len(data) - data.find(b"\n") - 3
         self.guard.activity = info.response_start = connection.now()
@@ -166,9 +166,9 @@ class Http1ServerStream:
         """Settle whether this is the last exchange, and put `connection` into the headers (logs count it there)."""
         if self._connection.closing or not self.request_complete:
             self.closes = True
-        if self._http10 and b"content-length" not in headers.first:
+        if self._message.http10 and b"content-length" not in headers.first:
             self.closes = True  # only the end of the connection can end the body
-        if self.closes or self._http10:
+        if self.closes or self._message.http10:
             headers.set(b"connection", b"close" if self.closes else b"keep-alive")
 
     def _join(self, head: bytes, body: Body, *, chunked: bool) -> tuple[bytes, bool]:

@@ -350,11 +350,12 @@ class Exchange(LbContext):
             return None
         if self._upload is not None:
             self._upload.stop_keeping()
-        if self._stream_ends != inf:
+        if self._limited and self._stream_ends != inf:
             stream.guard.arm(_UPSTREAM_DURATION, self._stream_ends)
+        status = info.status = response.status
         info.details = "via_upstream"
-        info.upstream_transport_failure = ""
-        info.status = response.status
+        if self._attempts > 1:
+            info.upstream_transport_failure = ""
         if self._router.tell:
             waited = info.upstream_first_byte_received - self._complete_at
             if waited == waited:  # the request is complete
@@ -363,9 +364,9 @@ class Exchange(LbContext):
             called = stream.request.headers.first.get(b"content-type")
             judged = called is None or not grpc.is_grpc(called)
             canary = self._canary = first.get(b"x-envoy-upstream-canary") == b"true"
-            cluster.charge_response(host, response.status, info.internal, canary, judged)
+            cluster.charge_response(host, status, info.internal, canary, judged)
             if self._counts_too is not None:
-                self._counts_too.count(response.status)
+                self._counts_too.count(status)
             if not judged:
                 self._judge_grpc(response)
         self._charged = True
