@@ -50,7 +50,7 @@ def test_texts_are_envoys(error, text):
 
 
 def test_wrong_names():
-    assert wrong_names_text(["localhost", "service.test"]) == (
+    assert wrong_names_text("SAN matcher, certificate SANs are [localhost, service.test]") == (
         "TLS_error:|268435581:SSL routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED:verify cert failed: SAN matcher, "
         "certificate SANs are [localhost, service.test]:TLS_error_end"
     )

@@ -93,9 +93,9 @@ async def test_a_transport_socket_shakes_hands(monkeypatch):
     config = config_of(transport_socket=TransportSocket(name="t", typed_config=Shaking()))
     dialer = Dialer(config, services, make_transport(config, services, services.stats.scope("cluster.c.")))
 
-    channel = await dialer.dial(HOST, hostname="h", server_name="s", alpn=("h2",))
+    channel = await dialer.dial(HOST, hostname="h", server_name="s", verified_name="v", alpn=("h2",))
 
-    assert channel.shaken == {"hostname": "h", "server_name": "s", "alpn": ("h2",)}
+    assert channel.shaken == {"hostname": "h", "server_name": "s", "verified_name": "v", "alpn": ("h2",)}
     assert channel.scope.prefix == "cluster.c."
 
 

@@ -89,7 +89,13 @@ class Connecting(Protocol):
     """An upstream transport socket (raw, TLS)."""
 
     async def connect(
-        self, channel: Channel, *, hostname: str = "", server_name: str = "", alpn: Sequence[str] = ()
+        self,
+        channel: Channel,
+        *,
+        hostname: str = "",
+        server_name: str = "",
+        verified_name: str = "",
+        alpn: Sequence[str] = (),
     ) -> Channel:
         """Shake hands on a connected channel.
 
@@ -97,6 +103,7 @@ class Connecting(Protocol):
             channel: connected.
             hostname: of the endpoint, for auto_host_sni.
             server_name: SNI that the request wants (auto_sni); "" leaves it to the configuration.
+            verified_name: name that the request wants in the certificate (auto_san_validation); "" wants none.
             alpn: protocols to offer when the configuration names none.
 
         Raises:

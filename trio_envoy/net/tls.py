@@ -100,6 +100,8 @@ class TlsCounts:
 
 Names = Sequence[tuple[str, str]]
 """(kind, text) of each subject alternative name of a certificate; kinds are those of ssl.SSLSocket.getpeercert()."""
+NameCheck = Callable[[Names], str]
+"""Tells what is wrong with the names of a certificate, in Envoy's words; "" when nothing is."""
 
 
 class TlsChannel(SocketChannel):
@@ -135,11 +137,11 @@ class TlsChannel(SocketChannel):
         self._write_wants_read = False
         self._on_session: Callable[[ssl.SSLSession], None] | None = None
 
-    async def shake_hands(self, check_names: Callable[[Names], bool] | None = None) -> None:
+    async def shake_hands(self, check_names: NameCheck | None = None) -> None:
         """Do it; info.tls is set afterwards.
 
         Args:
-            check_names: are the names of the peer's certificate what we want? Not asked when it has presented none.
+            check_names: what is wrong with the names of the peer's certificate? Not asked when it has presented none.
 
         Raises:
             OSError: it failed; info.transport_failure says why, it is counted, and the channel is closed.
@@ -179,11 +181,11 @@ class TlsChannel(SocketChannel):
                 if socket.socket.recv_into(self._tls, self.poller.buffer) < len(self.poller.buffer):
                     break
 
-    def _check_names(self, check_names: Callable[[Names], bool]) -> None:
-        names = _names(self._tls.getpeercert() or {})
-        if not check_names(names):
+    def _check_names(self, check_names: NameCheck) -> None:
+        wrong = check_names(_names(self._tls.getpeercert() or {}))
+        if wrong:
             self._counts.stats.fail_verify_san += 1
-            self.info.transport_failure = wrong_names_text(text for _, text in names)
+            self.info.transport_failure = wrong_names_text(wrong)
             self.close()
             raise OSError(errno.EPERM, "the peer has the wrong names")
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Iterable
 from typing import Final
 
 _SSL: Final = 16 << 24  # ERR_LIB_SSL
@@ -121,10 +120,9 @@ def failure_text(error: OSError) -> str:
     return _text(_SYSTEM | error.errno, "system library", os.strerror(error.errno))
 
 
-def wrong_names_text(names: Iterable[str]) -> str:
-    """The certificate is good, but its names are not those that were asked for."""
-    detail = f"{VERIFY_FAILED}:verify cert failed: SAN matcher, certificate SANs are [{', '.join(names)}]"
-    return _text(_SSL | _REASONS[VERIFY_FAILED], "SSL routines", detail)
+def wrong_names_text(wrong: str) -> str:
+    """The certificate is good, but its names are not those that were asked for: in which way."""
+    return _text(_SSL | _REASONS[VERIFY_FAILED], "SSL routines", f"{VERIFY_FAILED}:verify cert failed: {wrong}")
 
 
 def _text(number: int, library: str, reason: str) -> str:

@@ -49,7 +49,13 @@ class Dialer:
         self._transport = transport
 
     async def dial(
-        self, address: Address, *, hostname: str = "", server_name: str = "", alpn: Sequence[str] = ()
+        self,
+        address: Address,
+        *,
+        hostname: str = "",
+        server_name: str = "",
+        verified_name: str = "",
+        alpn: Sequence[str] = (),
     ) -> Channel:
         """A connected channel, hands shaken.
 
@@ -57,6 +63,7 @@ class Dialer:
             address: of the host.
             hostname: of the host, for auto_host_sni.
             server_name: TLS name that the request wants; "" leaves it to the configuration.
+            verified_name: name that the request wants in the certificate; "" wants none.
             alpn: protocols to offer when the configuration names none.
 
         Raises:
@@ -67,7 +74,9 @@ class Dialer:
         channel = await self._connected(address)
         if self._transport is None:
             return channel
-        return await self._transport.connect(channel, hostname=hostname, server_name=server_name, alpn=alpn)
+        return await self._transport.connect(
+            channel, hostname=hostname, server_name=server_name, verified_name=verified_name, alpn=alpn
+        )
 
     async def _connected(self, address: Address) -> Channel:
         services = self._services

@@ -240,6 +240,39 @@ class TestVerification:
         close(server, client)
 
     @pytest.mark.parametrize(
+        ("name", "names", "wrong"),
+        [
+            ("a.test", (), ""),
+            ("A.test", (), ""),
+            ("x.wild.test", (), ""),
+            ("127.0.0.1", (), ""),
+            ("127.0.0.2", (), "verify SAN list, expected SANs: [127.0.0.2], certificate SANs: [a.test, *.wild.test"),
+            ("b.test", (), "verify SAN list, expected SANs: [b.test], certificate SANs: [a.test, *.wild.test"),
+            ("a.test", (a_name(SanType.DNS, exact="a.test"),), ""),
+            (
+                "a.test",
+                (a_name(SanType.DNS, exact="b.test"),),
+                "SAN matcher, certificate SANs are [a.test, *.wild.test",
+            ),
+        ],
+    )
+    async def test_a_name_that_the_request_wants(self, services, name, names, wrong):
+        both = Both(services, client=client_config(validation_context=trusting(*names)))
+        server, client = await both.meet(verified_name=name)
+
+        assert (client is not None) is (not wrong)
+        assert both.ssl("cluster.c.").fail_verify_san == bool(wrong)
+        if wrong:
+            assert f"verify cert failed: {wrong}" in both.failure.transport
+        close(server, client)
+
+    async def test_without_an_authority_no_name_is_wanted(self, services):
+        server, client = await Both(services).meet(verified_name="nobody.test")
+
+        assert client is not None
+        close(server, client)
+
+    @pytest.mark.parametrize(
         ("required", "leaf", "names", "fits"),
         [
             (True, None, (), False),

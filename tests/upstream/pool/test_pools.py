@@ -60,10 +60,21 @@ def test_auto_sni_keeps_names_apart(services):
 
     first = pools.find(host, request(b"a.example:80"), "HTTP/1.1")
 
-    assert pools.find(host, request(b"a.example"), "HTTP/1.1") is first
+    assert pools.find(host, request(b"A.example"), "HTTP/1.1") is first
     assert pools.find(host, request(b"b.example"), "HTTP/1.1") is not first
     assert pools.find(host, LbContext(), "HTTP/1.1") is not first
-    assert first._server_name == "a.example"
+    assert (first._server_name, first._verified_name) == ("a.example", "")
+
+
+def test_auto_san_validation_wants_names_and_addresses(services):
+    options = UpstreamHttpProtocolOptions(auto_san_validation=True)
+    pools, host = pools_of(services, upstream_http_protocol_options=options)
+
+    named = pools.find(host, request(b"a.example:80"), "HTTP/1.1")
+    by_address = pools.find(host, request(b"10.0.0.1:80"), "HTTP/1.1")
+
+    assert (named._server_name, named._verified_name) == ("", "a.example")
+    assert (by_address._server_name, by_address._verified_name) == ("", "10.0.0.1")
 
 
 def test_auto_sni_from_another_header(services):

@@ -37,6 +37,7 @@ class RawBufferSocket:
         *,
         hostname: str = "",
         server_name: str = "",
+        verified_name: str = "",
         alpn: Sequence[str] = (),
     ) -> Channel:
         """The channel as it is."""

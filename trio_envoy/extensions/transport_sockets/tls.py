@@ -25,7 +25,7 @@ from trio_envoy.matching.strings import string_test
 from trio_envoy.net.channel import Channel
 from trio_envoy.net.filter import TransportContext
 from trio_envoy.net.stream_info import UF
-from trio_envoy.net.tls import Names, SecretStats, TlsCounts, is_sni, note_server_name, wrap
+from trio_envoy.net.tls import NameCheck, Names, SecretStats, TlsCounts, is_sni, note_server_name, wrap
 from trio_envoy.net.tls_context import Compiled, compile_tls, make_context
 from trio_envoy.net.tls_errors import failure_text
 from trio_envoy.registry import Category, register
@@ -119,7 +119,13 @@ class UpstreamTls:
         self._resumable: _Resumable | None = None
 
     async def connect(
-        self, channel: Channel, *, hostname: str = "", server_name: str = "", alpn: Sequence[str] = ()
+        self,
+        channel: Channel,
+        *,
+        hostname: str = "",
+        server_name: str = "",
+        verified_name: str = "",
+        alpn: Sequence[str] = (),
     ) -> Channel:
         """Shake hands with an upstream; the last session is resumed where it can be.
 
@@ -139,12 +145,23 @@ class UpstreamTls:
         resumed = last.session if last is not None and last.context is context and last.server_name == name else None
         try:
             tls = wrap(channel, context, self._counts, server_name=name or None, session=resumed)
-            await tls.shake_hands(self._check_names)
+            await tls.shake_hands(self._check(verified_name))
         except OSError as error:
             reason = info.transport_failure or failure_text(error)
             raise UpstreamFailure(_REMOTE, UF, transport=reason, sent=False) from error
         tls.keep_session(lambda session: self._keep(context, name, session))
         return tls
+
+    def _check(self, verified_name: str) -> NameCheck | None:
+        """What is asked of the certificate's names; without trusted_ca nothing is asked of a certificate."""
+        if not verified_name or not self._compiled.spec.trusted_ca:
+            return self._check_names
+        configured = self._check_names
+
+        def check(names: Names) -> str:
+            return _missing(verified_name, names) or (configured(names) if configured is not None else "")
+
+        return check
 
     def _keep(self, context: ssl.SSLContext, name: str, session: ssl.SSLSession) -> None:
         self._resumable = _Resumable(context, name, session)
@@ -171,13 +188,32 @@ def _count(compiled: Compiled, context: TransportContext, factory: str) -> TlsCo
     return TlsCounts(scope)
 
 
-def _names_check(common: CommonTlsContext, runtime: Runtime) -> Callable[[Names], bool] | None:
+def _names_check(common: CommonTlsContext, runtime: Runtime) -> NameCheck | None:
     """match_typed_subject_alt_names, compiled: one of the names must pass one of the tests."""
     validation = common.validation_context
     if validation is None or not validation.match_typed_subject_alt_names:
         return None
     tests = tuple(_name_test(matcher, runtime) for matcher in validation.match_typed_subject_alt_names)
-    return lambda names: any(kind == wanted and test(text) for kind, text in names for wanted, test in tests)
+
+    def check(names: Names) -> str:
+        if any(kind == wanted and test(text) for kind, text in names for wanted, test in tests):
+            return ""
+        return f"SAN matcher, certificate SANs are [{_joined(names)}]"
+
+    return check
+
+
+def _missing(name: str, names: Names) -> str:
+    """auto_san_validation: the name must be among those of the certificate."""
+    wanted = name.lower()
+    for kind, text in names:
+        if _is_dns_match(wanted, text.lower()) if kind == "DNS" else text == name:
+            return ""
+    return f"verify SAN list, expected SANs: [{name}], certificate SANs: [{_joined(names)}]"
+
+
+def _joined(names: Names) -> str:
+    return ", ".join(text for _, text in names)
 
 
 def _name_test(matcher: SubjectAltNameMatcher, runtime: Runtime) -> tuple[str, Callable[[str], bool]]:

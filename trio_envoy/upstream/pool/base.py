@@ -17,6 +17,7 @@ from trio.lowlevel import Abort, current_task, reschedule, wait_task_rescheduled
 
 from trio_envoy.errors import UpstreamFailure
 from trio_envoy.http.codec import ClientStream
+from trio_envoy.net.address import parse_ip
 from trio_envoy.net.channel import Channel
 from trio_envoy.net.services import Services
 from trio_envoy.net.stream_info import UF, UO
@@ -103,13 +104,14 @@ class Pool:
         planned: see Keeper.
     """
 
-    def __init__(self, host: Host, context: PoolContext, server_name: str) -> None:
+    def __init__(self, host: Host, context: PoolContext, name: str) -> None:
         """An empty pool.
 
         Args:
             host: whose connections these are.
             context: what the pools of the cluster share.
-            server_name: TLS name that the request wants; "" leaves it to the transport socket.
+            name: what requests call the upstream, for auto_sni and auto_san_validation; "" leaves TLS to the transport
+                socket.
         """
         self.host = host
         self.planned = inf
@@ -117,7 +119,9 @@ class Pool:
         self._context = context
         self._stats = context.stats
         self._requests = context.breakers.requests
-        self._server_name = server_name
+        wanted = context.options.upstream
+        self._server_name = name if wanted.auto_sni and parse_ip(name) is None else ""
+        self._verified_name = name if wanted.auto_san_validation else ""
         self._waiting: deque[Waiter] = deque()
         self._connections = 0  # connecting, idle or busy
 
@@ -228,7 +232,11 @@ class Pool:
         try:
             with trio.move_on_after(context.options.connect_timeout):
                 channel = await context.dialer.dial(
-                    host.address, hostname=host.hostname, server_name=self._server_name, alpn=alpn
+                    host.address,
+                    hostname=host.hostname,
+                    server_name=self._server_name,
+                    verified_name=self._verified_name,
+                    alpn=alpn,
                 )
                 info = channel.info
                 info.connect_start, info.connect_end = start, trio.current_time()

@@ -104,8 +104,8 @@ class Http1Pool(Pool):
         generation: counts drains; a connection of an earlier one is not used again.
     """
 
-    def __init__(self, codec: Codec, host: Host, context: PoolContext, server_name: str) -> None:
-        super().__init__(host, context, server_name)
+    def __init__(self, codec: Codec, host: Host, context: PoolContext, name: str) -> None:
+        super().__init__(host, context, name)
         self.keeper = context.keeper
         self.generation = 0
         self._idle: deque[Link] = deque()  # the one that has rested longest is the first

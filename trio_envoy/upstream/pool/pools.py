@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from trio_envoy.net.address import parse_ip
 from trio_envoy.upstream.breakers import Breakers
 from trio_envoy.upstream.context import ClusterContext, LbContext
 from trio_envoy.upstream.host import Host
@@ -51,7 +50,7 @@ class Pools:
         self._version = options.version
         self._first_key = _HTTP2 if options.version is Version.HTTP2 else 0
         self._name = options.upstream.override_auto_sni_header.lower().encode()
-        if options.upstream.auto_sni:
+        if options.upstream.auto_sni or options.upstream.auto_san_validation:
             self.find = self._find_named
         elif options.version is Version.DOWNSTREAM:
             self.find = self._find_by_protocol
@@ -67,28 +66,28 @@ class Pools:
         return host.pools.get(key) or self._make(host, key)
 
     def _find_named(self, host: Host, context: LbContext, protocol: str) -> Pool:
-        """auto_sni: connections for one name are not used for another."""
+        """auto_sni, auto_san_validation: connections for one name are not used for another; case does not count."""
         key = self._key(context, protocol)
-        name = self._server_name(context)
-        return host.pools.get((key, name)) or self._make(host, key, name)
+        name = self._wanted_name(context)
+        return host.pools.get((key, name.lower())) or self._make(host, key, name)
 
     def _key(self, context: LbContext, protocol: str) -> int:
         if self._version is Version.DOWNSTREAM:
             return context.priority + (_HTTP2 if protocol == _DOWNSTREAM_HTTP2 else 0)
         return context.priority + self._first_key
 
-    def _server_name(self, context: LbContext) -> str:
+    def _wanted_name(self, context: LbContext) -> str:
+        """What the request calls the upstream, without a port."""
         request = context.request
         if request is None:
             return ""
         name = request.headers.get(self._name) if self._name else None
-        server_name = without_port(name or request.authority).decode("latin-1")
-        return "" if parse_ip(server_name) is not None else server_name
+        return without_port(name or request.authority).decode("latin-1")
 
     def _make(self, host: Host, key: int, name: str | None = None) -> Pool:
         context = self._contexts[key & ~_HTTP2]
         make = self._http2() if key & _HTTP2 else self._http1()
-        pool = host.pools[key if name is None else (key, name)] = make(host, context, name or "")
+        pool = host.pools[key if name is None else (key, name.lower())] = make(host, context, name or "")
         context.breakers.count_pools(1)
         return pool
 
