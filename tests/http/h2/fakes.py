@@ -1,6 +1,7 @@
-"""A client that speaks HTTP/2 through the `h2` package, and a server of ours to try it on."""
+"""The other end, which speaks HTTP/2 through the `h2` package: a client of our server, a server of our client."""
 
 from contextlib import asynccontextmanager, suppress
+from types import SimpleNamespace
 
 import h2.config
 import h2.connection
@@ -10,13 +11,15 @@ import h2.settings
 import trio
 import trio.testing
 
-from trio_envoy.http.h2.options import Http2Options
-from trio_envoy.http.h2.session import Data, GoAway, Head, Pong, Reset, Trailers, Window
+from trio_envoy.http.h2.client import Http2ClientConnection
+from trio_envoy.http.h2.options import Http2Options, Http2Stats
+from trio_envoy.http.h2.session import PREFACE, Data, GoAway, Head, Pong, Reset, Trailers, Window
 from trio_envoy.http.options import CodecOptions
+from trio_envoy.net.memory_channel import memory_channel_pair
 
 REQUEST = [(b":method", b"GET"), (b":scheme", b"http"), (b":path", b"/x"), (b":authority", b"a")]
 OK = [(b":status", b"200")]
-_HEAD, _GOAWAY = 9, 7
+_HEAD, _RST_STREAM, _GOAWAY = 9, 3, 7
 
 
 class _Library(h2.connection.H2Connection):
@@ -46,6 +49,7 @@ class H2:
         if options.connection_window > 65535:
             self.lib.increment_flow_control_window(options.connection_window - 65535)
         self.pending = b""
+        self.preface = 0 if client else len(PREFACE)
 
     def next_stream_id(self):
         return self.lib.get_next_available_stream_id()
@@ -75,6 +79,9 @@ class H2:
     def receive(self, data):
         self.pending += data
         events = []
+        if self.preface:
+            self.lib.receive_data(self.pending[: self.preface])
+            self.pending, self.preface = self.pending[self.preface :], 0
         while len(self.pending) >= _HEAD:
             end = _HEAD + int.from_bytes(self.pending[:3], "big")
             if len(self.pending) < end:
@@ -83,6 +90,8 @@ class H2:
             if frame[3] == _GOAWAY:
                 events.append(GoAway(int.from_bytes(frame[9:13], "big"), int.from_bytes(frame[13:17], "big")))
                 continue
+            if frame[3] == _RST_STREAM:  # the package keeps those of streams that are over to itself
+                events.append(Reset(int.from_bytes(frame[5:9], "big"), int.from_bytes(frame[9:13], "big")))
             events += [ours for event in self.lib.receive_data(frame) if (ours := _translate(event)) is not None]
         return events
 
@@ -96,8 +105,6 @@ def _translate(event):
             return Data(event.stream_id, event.data, event.flow_controlled_length, event.stream_ended is not None)
         case h2.events.TrailersReceived():
             return Trailers(event.stream_id, [tuple(field) for field in event.headers])
-        case h2.events.StreamReset():
-            return Reset(event.stream_id, int(event.error_code))
         case h2.events.WindowUpdated():
             return Window(event.stream_id)
         case h2.events.PingAckReceived():
@@ -106,11 +113,11 @@ def _translate(event):
 
 
 class Peer:
-    """A client on a memory channel: what it sends, and the events it gets.
+    """The other end of a memory channel: what it sends, and the events it gets.
 
     Attributes:
         events: so far; without Window, which is a matter of the library.
-        closed_at: when the server closed.
+        closed_at: when ours closed.
         mute: it neither reads nor answers.
         eager: it gives window back as soon as data comes.
     """
@@ -207,3 +214,18 @@ def at_rest(world):
         and stats.streams_active == stats.outbound_frames_active == stats.outbound_control_frames_active == 0
         and windows.current_window_size + windows._bytes_processed == windows.max_window_size
     )
+
+
+@asynccontextmanager
+async def calling(options=None, *, limit_bytes=1 << 20):
+    """A client of ours, and a Peer as the server."""
+    near, far = memory_channel_pair(limit_bytes=limit_bytes)
+    stats = Http2Stats()
+    client = Http2ClientConnection(near, options or Http2Options(), stats, memoryview(bytearray(65536)))
+    peer = Peer(far, client=False)
+    async with trio.open_nursery() as tasks:
+        tasks.start_soon(client.run)
+        tasks.start_soon(peer.run)
+        await peer.send()
+        yield SimpleNamespace(client=client, peer=peer, stats=stats, tasks=tasks)
+        tasks.cancel_scope.cancel()

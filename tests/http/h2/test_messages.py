@@ -5,6 +5,7 @@ import pytest
 from trio_envoy.errors import RemoteProtocolError
 from trio_envoy.http.h2 import messages
 from trio_envoy.http.h2.messages import INVALID, VIOLATION
+from trio_envoy.http.h2.options import Http2Stats
 from trio_envoy.http.headers import Headers
 
 GET = {b":method": b"GET", b":scheme": b"http", b":path": b"/", b":authority": b"a.com"}
@@ -54,6 +55,8 @@ def test_a_good_request():
         (a_get((b"content-length", b"1" * 19)), INVALID),
         (a_get((b"content-length", b"9" * 5000)), INVALID),
         (a_get(method=b"CONNECT"), VIOLATION),
+        (a_get(method=b"CONNECT", protocol=b"websocket"), INVALID),
+        (a_get((b"host", b"a"), (b"host", b"a")), INVALID),
     ],
 )
 def test_what_is_refused(fields, reason):
@@ -105,3 +108,33 @@ def test_without_cookies_nothing_changes():
     messages.join_cookies(headers)
 
     assert headers.items == [(b"x", b"y")]
+
+
+def test_extended_connect_where_it_is_allowed():
+    def check_extended(fields):
+        messages.check_request(*messages.split(fields, messages.REQUEST_PSEUDO), ended=False, extended=True)
+
+    check_extended(a_get(method=b"CONNECT", protocol=b"websocket"))
+    for fields in (
+        a_get(protocol=b"websocket"),
+        a_get((b"host", b"a"), method=b"CONNECT", protocol=b"websocket", without=(b":authority",)),
+    ):
+        with pytest.raises(RemoteProtocolError, match=VIOLATION):
+            check_extended(fields)
+
+
+@pytest.mark.parametrize(
+    ("max_fields", "max_bytes", "details"),
+    [
+        (2, 6, ""),
+        (1, 6, "http2.too_many_headers"),
+        (2, 5, "http2.header_list_size_too_large"),
+        (1, 5, "http2.too_many_headers"),
+    ],
+)
+def test_what_is_too_large_is_counted(max_fields, max_bytes, details):
+    stats = Http2Stats()
+
+    assert messages.oversize([(b"a", b"bc"), (b"d", b"ef")], max_fields, max_bytes, stats) == details
+    assert stats.header_overflow == (details == "http2.too_many_headers")
+    assert stats.header_list_size_too_large == (details == "http2.header_list_size_too_large")

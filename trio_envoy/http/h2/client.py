@@ -205,6 +205,7 @@ class Http2ClientStream:
 
     __slots__ = (
         "_body",
+        "_complete",
         "_connection",
         "_continue",
         "_ending",
@@ -237,6 +238,7 @@ class Http2ClientStream:
         self._continue = False  # a 100 came that nobody has been told of
         self._body = StreamBody(connection, 0)
         self._failure: UpstreamFailure | None = None
+        self._complete = False  # the response may be passed on: one that has no body only with its end
         self._ending = Ending.WHOLE
         self._length = inf  # of the response's body, as it says itself
         self._request_error: RemoteProtocolError | None = None
@@ -265,7 +267,7 @@ class Http2ClientStream:
             if self._continue and inform is not None:
                 self._continue = False
                 await inform(100, Headers())
-            if self._response is not None:
+            if self._response is not None and self._complete:
                 return self._response
             if self._request_error is not None:
                 raise self._request_error
@@ -371,13 +373,14 @@ class Http2ClientStream:
         else:
             if info is not None:
                 info.upstream_first_byte_received = trio.current_time()
-            self._length = 0 if self._head_only or status in _NO_BODY else messages.length_of(headers)
+            bodiless = self._head_only or status in _NO_BODY
+            self._length = 0 if bodiless else messages.length_of(headers)
+            if event.ended and 0 < self._length < inf:
+                raise RemoteProtocolError(messages.VIOLATION)
+            self._response = Response(status, headers, None if bodiless or event.ended else self._body)
+            self._complete = not bodiless
             if event.ended:
-                if 0 < self._length < inf:
-                    raise RemoteProtocolError(messages.VIOLATION)
                 self._end(None)
-            body = None if event.ended or self._head_only else self._body
-            self._response = Response(status, headers, body)
         self._wake.set()
 
     def on_data(self, event: h2.Data) -> None:
@@ -397,11 +400,13 @@ class Http2ClientStream:
         if self.info is not None:
             self.info.upstream_last_byte_received = trio.current_time()
         self._body.end(trailers)
+        if not self._complete:
+            self._complete = True
+            self._wake.set()
 
     def on_reset(self, code: int) -> None:
         """The peer has given the stream up, or did not take it."""
         if code == h2.REFUSED_STREAM:
-            self._connection.stats.stream_refused_errors += 1
             self.fail("remote refused stream reset", UR, Ending.WHOLE)
         else:
             self.fail(_REMOTE_RESET, UR, Ending.RESET_BY_PEER)
@@ -419,7 +424,7 @@ class Http2ClientStream:
 
     def fail(self, reason: str, flag: int, ending: Ending) -> None:
         """The stream is broken: whoever waits is told."""
-        failure = self._failure = UpstreamFailure(reason, flag, started=self._response is not None)
+        failure = self._failure = UpstreamFailure(reason, flag, started=self._complete)
         self._ending = ending
         self._body.fail(failure)
         self.sender.wake.set()

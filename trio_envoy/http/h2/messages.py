@@ -71,18 +71,29 @@ def trailers_of(fields: Fields) -> Headers:
     return split(fields, ())[1]
 
 
-def check_request(pseudo: dict[bytes, bytes], headers: Headers, *, ended: bool) -> None:
+def check_request(pseudo: dict[bytes, bytes], headers: Headers, *, ended: bool, extended: bool = False) -> None:
     """What a request must have, and its content-length against its end.
+
+    Args:
+        pseudo: its pseudo-headers.
+        headers: the others.
+        ended: it has no body.
+        extended: extended CONNECT (RFC 8441) is allowed.
 
     Raises:
         RemoteProtocolError: it can't be.
     """
     method = pseudo.get(b":method")
+    protocol = b":protocol" in pseudo
+    if (protocol and not extended) or len(headers.get_all(b"host")) > 1:
+        raise RemoteProtocolError(INVALID)
     if not method:
         raise RemoteProtocolError(VIOLATION)
-    if b":authority" not in pseudo and b"host" not in headers:
+    if b":authority" not in pseudo and (protocol or b"host" not in headers):
         raise RemoteProtocolError(VIOLATION)
-    if method == b"CONNECT" and b":protocol" not in pseudo:
+    if protocol and method != b"CONNECT":
+        raise RemoteProtocolError(VIOLATION)
+    if method == b"CONNECT" and not protocol:
         if b":path" in pseudo or b":scheme" in pseudo:
             raise RemoteProtocolError(VIOLATION)
         return

@@ -350,7 +350,7 @@ class Http2ServerConnection(Driver):
         """
         options = self.context.options.http2
         pseudo, headers = messages.split(head.fields, messages.REQUEST_PSEUDO)
-        messages.check_request(pseudo, headers, ended=head.ended)
+        messages.check_request(pseudo, headers, ended=head.ended, extended=options.allow_connect)
         if options.underscores is not _ALLOW:
             self._drop_underscores(headers)
         messages.join_cookies(headers)
