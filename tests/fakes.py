@@ -17,7 +17,6 @@ import attrs
 import trio
 
 from trio_envoy.config.cluster import Cluster as ClusterConfig
-from trio_envoy.config.core import Node
 from trio_envoy.errors import UpstreamFailure
 from trio_envoy.hcm.context import FilterContext
 from trio_envoy.hcm.filter import HttpFilterChain, Slot
@@ -84,7 +83,6 @@ def a_services(*, table: NetworkTable | None = None, options: Options | None = N
         network=Network(table),
         random=Random(1),
         log_files=LogFiles(),
-        node=Node(),
         options=options or Options(),
     )
 

@@ -9,7 +9,7 @@ import trio
 from trio_envoy.config.address import Address as AddressConfig
 from trio_envoy.config.address import Pipe, SocketAddress
 from trio_envoy.config.cluster import Cluster as ClusterConfig
-from trio_envoy.config.core import Locality, Node
+from trio_envoy.config.core import Locality
 from trio_envoy.config.endpoint import ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints
 from trio_envoy.net.address import IpAddress, parse_ip_port
 from trio_envoy.net.dns import DnsFailure, Resolution
@@ -79,7 +79,6 @@ def make_services(seed=1, *, runtime=None, zone=""):
         network=FakeNetwork(),
         random=Random(seed),
         log_files=LogFiles(),
-        node=Node(),
         options=Options(service_zone=zone),
     )
 

@@ -35,7 +35,6 @@ def test_defaults():
     assert options.max_connection_duration == inf
     assert options.max_requests_per_connection == inf
     assert options.max_stream_duration is None
-    assert options.buffer_limit == 1024 * 1024
 
 
 @pytest.mark.parametrize(
@@ -126,6 +125,5 @@ def test_the_deprecated_limit_of_requests_still_counts():
     assert options_of(max_requests_per_connection=5).max_requests_per_connection == 5
 
 
-def test_zero_buffer_limit_is_kept():
-    assert options_of(per_connection_buffer_limit_bytes=0).buffer_limit == 0
+def test_the_connect_timeout():
     assert options_of(connect_timeout=0.25).connect_timeout == 0.25

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from trio_envoy.config.core import Node
 from trio_envoy.runtime import Runtime
 from trio_envoy.stats.store import Store
 from trio_envoy.util.deadlines import Timers
@@ -52,7 +51,6 @@ class Services:
         network: resolve, bind, connect; tests and the demo put a table of names and ports in it.
         random: for balancing, jitter, request ids; seeded in tests.
         log_files: access-log files, shared by path.
-        node: bootstrap node.
         options: command line.
         local_address: own address as Envoy finds it (first non-loopback IPv4/IPv6), for XFF.
         certificates: of each TLS context, for /certs and server.days_until_first_cert_expiring.
@@ -66,7 +64,6 @@ class Services:
     network: Network
     random: Random
     log_files: LogFiles
-    node: Node
     options: Options = attrs.Factory(Options)
     local_address: str = "127.0.0.1"
     certificates: list[CertificateFacts] = attrs.Factory(list)

@@ -112,7 +112,6 @@ class Server:
                 options.file_flush_interval,
                 command_line.file_flush_min_size_kb * 1024,
             ),
-            node=node,
             options=options,
             local_address=local_address(options.local_address_ip_version),
         )

@@ -25,7 +25,6 @@ from trio_envoy.errors import ConfigError
 EXTENSION: Final = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 DEFAULT_CONNECT_TIMEOUT: Final = 5.0  # s; Cluster.connect_timeout
 DEFAULT_IDLE_TIMEOUT: Final = 3600.0  # s; HttpProtocolOptions.idle_timeout
-DEFAULT_BUFFER_LIMIT: Final = 1024 * 1024  # bytes; Cluster.per_connection_buffer_limit_bytes
 _NOTHING_COMMON: Final = HttpProtocolOptions()
 _NOTHING_UPSTREAM: Final = UpstreamHttpProtocolOptions()
 
@@ -52,7 +51,6 @@ class ClusterOptions:
         max_connection_duration: seconds; inf is off.
         max_requests_per_connection: inf is off.
         max_stream_duration: seconds of one exchange; None is off; the router's business.
-        buffer_limit: bytes; soft limit of what is buffered for a connection.
     """
 
     version: Version
@@ -65,7 +63,6 @@ class ClusterOptions:
     max_connection_duration: float
     max_requests_per_connection: float
     max_stream_duration: float | None
-    buffer_limit: int
 
     @classmethod
     def of(cls, config: Cluster) -> ClusterOptions:
@@ -97,11 +94,6 @@ class ClusterOptions:
             max_connection_duration=_timeout(common.max_connection_duration, inf),
             max_requests_per_connection=requests or inf,
             max_stream_duration=common.max_stream_duration or None,
-            buffer_limit=(
-                DEFAULT_BUFFER_LIMIT
-                if config.per_connection_buffer_limit_bytes is None
-                else config.per_connection_buffer_limit_bytes
-            ),
         )
 
 
