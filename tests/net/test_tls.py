@@ -11,6 +11,7 @@ from trio.testing import wait_all_tasks_blocked
 from tests.fakes import receive_all, receive_exactly, receive_some, socket_channel, tcp_pair
 from tests.net.tls_pair import LEAF, VERSIONS, Pair, client_context, server_context
 from trio_envoy.net.channel import send_all, send_rest
+from trio_envoy.net.poller import Pollable
 from trio_envoy.net.tls import SslStats, TlsCounts, is_sni, wrap
 from trio_envoy.stats.store import Store
 
@@ -324,7 +325,7 @@ async def test_a_handshake_may_wait_to_write(pair_of, monkeypatch):
         channel.can_write = True
 
     monkeypatch.setattr(pair.client._tls, "do_handshake", do_handshake)
-    monkeypatch.setattr(pair.client.poller, "wait_write", room)
+    monkeypatch.setattr(Pollable, "wait_write", room)
     await pair.shake()
 
     assert pair.client.can_write

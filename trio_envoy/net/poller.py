@@ -19,7 +19,7 @@ from __future__ import annotations
 import contextlib
 import select
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 import trio
@@ -104,13 +104,36 @@ class Pollable:
         self.writer = None
         return Abort.SUCCEEDED
 
-    def wait_read(self) -> Coroutine[Any, Any, None]:
+    async def wait_read(self) -> None:
         """Return when recv_into is worth a try; at once (but for a checkpoint) when it already is."""
-        return checkpoint() if self.can_read else self.poller.wait_read(self)  # noqa: ASYNC105 - the caller awaits
+        if self.can_read:
+            await checkpoint()
+            return
+        assert self.reader is None, "one reader at a time"
+        self.reader = current_task()
+        if self.poller.edges:
+            await wait_task_rescheduled(self.abort_read)
+            return
+        try:
+            await wait_readable(self.fd)
+        except trio.ClosedResourceError:
+            pass
+        finally:
+            self.reader = None
+        self.can_read = True
 
-    def wait_write(self) -> Coroutine[Any, Any, None]:
+    async def wait_write(self) -> None:
         """Return when send is worth a try."""
-        return checkpoint() if self.can_write else self.poller.wait_write(self)  # noqa: ASYNC105
+        if self.can_write:
+            await checkpoint()
+        elif self.poller.edges:
+            assert self.writer is None, "one writer at a time"
+            self.writer = current_task()
+            await wait_task_rescheduled(self.abort_write)
+        else:
+            with contextlib.suppress(trio.ClosedResourceError):
+                await wait_writable(self.fd)
+            self.can_write = True
 
 
 class Poller(Protocol):
@@ -119,7 +142,7 @@ class Poller(Protocol):
     Attributes:
         buffer: where codecs receive into; rule 5.
         view: the same as a memoryview.
-        edges: can_read tells the truth without asking the system.
+        edges: can_read tells the truth without asking the system, and run() wakes who is parked.
     """
 
     buffer: bytearray
@@ -134,12 +157,6 @@ class Poller(Protocol):
 
     def watch(self, channel: Pollable) -> None:
         """on_gone was set."""
-
-    async def wait_read(self, channel: Pollable) -> None:
-        """Park the running task until the channel can be read or was closed."""
-
-    async def wait_write(self, channel: Pollable) -> None:
-        """Park the running task until the channel can be written or was closed."""
 
     async def run(self) -> None:
         """Wake tasks, until cancelled. A task of the server."""
@@ -173,16 +190,6 @@ class EpollPoller:
 
     def watch(self, channel: Pollable) -> None:
         """Nothing to do: RDHUP is always watched."""
-
-    async def wait_read(self, channel: Pollable) -> None:
-        assert channel.reader is None, "one reader at a time"
-        channel.reader = current_task()
-        await wait_task_rescheduled(channel.abort_read)
-
-    async def wait_write(self, channel: Pollable) -> None:
-        assert channel.writer is None, "one writer at a time"
-        channel.writer = current_task()
-        await wait_task_rescheduled(channel.abort_write)
 
     async def run(self) -> None:
         get = self._channels.get
@@ -237,21 +244,6 @@ class PlainPoller:
         if not self._watched:
             self._wake.set()
         self._watched.add(channel)
-
-    async def wait_read(self, channel: Pollable) -> None:
-        channel.reader = current_task()
-        try:
-            await wait_readable(channel.fd)
-        except trio.ClosedResourceError:
-            pass
-        finally:
-            channel.reader = None
-        channel.can_read = True
-
-    async def wait_write(self, channel: Pollable) -> None:
-        with contextlib.suppress(trio.ClosedResourceError):
-            await wait_writable(channel.fd)
-        channel.can_write = True
 
     async def run(self) -> None:
         while True:

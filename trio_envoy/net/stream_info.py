@@ -160,6 +160,7 @@ class StreamInfo:
         "flags",
         "header_bytes_received",
         "header_bytes_sent",
+        "health_check",
         "hosts_attempted",
         "internal",
         "original_path",
@@ -190,7 +191,6 @@ class StreamInfo:
         "wire_bytes_sent",
     )
 
-    health_check: bool = False  # answered by or passed through the health_check filter: not_health_check_filter
     random: int | None = None  # 64 bits, drawn when a route first needs them: runtime fractions, weighted clusters
     upstream_connect_start: float = nan
     upstream_connect_end: float = nan
@@ -204,6 +204,7 @@ class StreamInfo:
         self.start_wall = start_wall
         self.connection = connection
         self.internal = False
+        self.health_check = False  # answered by or passed through the health_check filter: not_health_check_filter
         self.original_path: bytes | None = None
         self.request_id: bytes | None = None
         self.downstream_remote: Address | None = None  # the trusted client (XFF); None: the connection's

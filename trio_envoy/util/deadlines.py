@@ -39,12 +39,8 @@ class Cause(IntEnum):
 # Members as plain numbers: to look one up in its class costs as much as a call.
 _ROUTE_TIMEOUT: Final = int(Cause.ROUTE_TIMEOUT)
 _MAX_STREAM_DURATION: Final = int(Cause.MAX_STREAM_DURATION)
-_REQUEST_HEADERS: Final = int(Cause.REQUEST_HEADERS)
 _REQUEST: Final = int(Cause.REQUEST)
 _STREAM_IDLE: Final = int(Cause.STREAM_IDLE)
-_CONNECTION_IDLE: Final = int(Cause.CONNECTION_IDLE)
-_CONNECTION_DURATION: Final = int(Cause.CONNECTION_DURATION)
-_DRAIN: Final = int(Cause.DRAIN)
 _UPSTREAM_DURATION: Final = int(Cause.UPSTREAM_DURATION)
 
 
@@ -94,11 +90,6 @@ class Guard:
         """Forget the deadlines of one exchange: it is over."""
         at = self._at
         at[_ROUTE_TIMEOUT] = at[_MAX_STREAM_DURATION] = at[_REQUEST] = at[_STREAM_IDLE] = at[_UPSTREAM_DURATION] = inf
-
-    def disarm_rest(self) -> None:
-        """Forget the deadlines of a connection between two exchanges: one begins."""
-        at = self._at
-        at[_REQUEST_HEADERS] = at[_CONNECTION_IDLE] = at[_CONNECTION_DURATION] = at[_DRAIN] = inf
 
     def disarm_all(self) -> None:
         """Forget every deadline."""
