@@ -139,7 +139,7 @@ class Http1ClientConnection:
         self._released = self._head_read = self._reusable = False
         body = request.body
         encoding = writer.NONE if body is None else writer.request_encoding(request)
-        data = writer.request_head(request, encoding, full_url=options.full_url, proper=options.proper_case)
+        data = writer.request_head(request, encoding, options.full_url, options.proper_case)
         info = self.info
         if info is not None:
             info.upstream_header_bytes_sent = len(data) - data.find(b"\n") - 3
@@ -152,7 +152,8 @@ class Http1ClientConnection:
             sent = self.channel.send(data)
         except OSError as error:
             raise self._terminated() from error
-        self._count_sent(sent)
+        if info is not None:
+            info.upstream_wire_bytes_sent += sent
         if whole and sent == len(data):
             if info is not None:
                 info.upstream_last_byte_sent = info.upstream_first_byte_sent

@@ -120,7 +120,7 @@ class RequestParser(Parser):
             return self._accept_lenient(head)
         size = len(head)
         # Of "name: value\r\n" Envoy counts one byte less; no look at each field is needed.
-        header_bytes = max(size - line_bytes - 2 - len(fields), FIELD_BYTES)
+        header_bytes = size - line_bytes - 2 - len(fields) or FIELD_BYTES
         self._accept(method, url, fields, first, size, header_bytes)
         return size
 

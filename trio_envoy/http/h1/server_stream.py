@@ -151,7 +151,7 @@ class Http1ServerStream:
         self.responded = True
         over = True
         if body is not None and encoding is not writer.NONE:
-            data, over = self._join(data, body, chunked=encoding is writer.CHUNKED)
+            data, over = self._join(data, body, encoding is writer.CHUNKED)
         channel = connection.channel
         sent = channel.send(data)
         if sent != len(data):
@@ -171,7 +171,7 @@ class Http1ServerStream:
         if self.closes or self._message.http10:
             headers.set(b"connection", b"close" if self.closes else b"keep-alive")
 
-    def _join(self, head: bytes, body: Body, *, chunked: bool) -> tuple[bytes, bool]:
+    def _join(self, head: bytes, body: Body, chunked: bool) -> tuple[bytes, bool]:
         """The head with what is here of the body, and whether that is all of it."""
         chunk = body.read_nowait()
         if chunk is None:

@@ -170,7 +170,7 @@ def request_encoding(request: Request) -> Encoding:
     return PLAIN if b"content-length" in request.headers.first else CHUNKED
 
 
-def request_head(request: Request, encoding: Encoding, *, full_url: bool = False, proper: bool = False) -> bytes:
+def request_head(request: Request, encoding: Encoding, full_url: bool = False, proper: bool = False) -> bytes:
     """A request's head: Host first, as Envoy writes it.
 
     Args:
