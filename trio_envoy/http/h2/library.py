@@ -2,16 +2,39 @@
 
 * It goes through all streams for each new one, to count them; here Session counts.
 * It checks content-length, and ends the connection where the stream alone is broken; here whoever reads the body does.
+* It loses the events before an error that comes with the same bytes; here they are kept.
 """
 
 from __future__ import annotations
 
+import h2.config
 import h2.connection
+import h2.events
 import h2.stream
+import hyperframe.frame
+
+
+class StreamClosed(h2.events.Event):
+    """A stream is ended on both sides, or reset, by what came."""
 
 
 class Connection(h2.connection.H2Connection):
-    """One connection's state, the way of the library."""
+    """One connection's state, the way of the library.
+
+    Attributes:
+        events: of what was received, up to the error that it made if it made one; whoever reads them clears them.
+    """
+
+    def __init__(self, config: h2.config.H2Configuration) -> None:
+        super().__init__(config)
+        self.events: list[h2.events.Event] = []
+
+    def _receive_frame(self, frame: hyperframe.frame.Frame) -> list[h2.events.Event]:
+        events = self.events
+        events += super()._receive_frame(frame)
+        if frame.stream_id and self.forget_closed(frame.stream_id):
+            events.append(StreamClosed())
+        return []
 
     @property
     def open_inbound_streams(self) -> int:

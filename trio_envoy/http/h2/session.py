@@ -19,7 +19,7 @@ from hpack import NeverIndexedHeaderTuple
 from hyperframe.frame import GoAwayFrame, RstStreamFrame
 
 from trio_envoy.http.h2.floods import Floods
-from trio_envoy.http.h2.library import Connection
+from trio_envoy.http.h2.library import Connection, StreamClosed
 from trio_envoy.http.h2.options import Http2Options
 
 NO_ERROR: Final = 0
@@ -31,7 +31,6 @@ CANCEL: Final = 8
 MAX_STREAM_ID: Final = 2**31 - 1
 _FRAME_HEAD: Final = 9  # bytes
 _GOAWAY: Final = 7  # frame type
-_HEADS: Final = frozenset({1, 9})  # HEADERS, CONTINUATION
 _GOAWAY_BYTES: Final = 8
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _DEFAULT_WINDOW: Final = 65535  # RFC 9113 s6.9.2
@@ -188,20 +187,24 @@ class Session:
                 continue
             if isinstance(piece, SessionError):
                 raise piece
+            wrong: Exception | None = None
             try:
-                events = self._connection.receive_data(piece)
+                self._connection.receive_data(piece)
             except (h2.exceptions.ProtocolError, ValueError, KeyError) as error:
-                raise SessionError(str(error) or type(error).__name__) from error
+                wrong = error
+            events, self._connection.events = self._connection.events, []
             for event in events:
                 ours = self._translate(event)
                 if ours is not None:
                     yield ours
+            if wrong is not None:
+                raise SessionError(str(wrong) or type(wrong).__name__) from wrong
 
     def _pieces(self, data: bytes) -> list[bytes | GoAway | SessionError]:
         """The frames that are here whole, for the library in as few pieces as may be, and what is wrong with the next.
 
         GOAWAYs are taken out: the library takes one for the end of everything, but streams that are here go on (RFC
-        9113 s6.8). A piece ends behind each head, so that a frame that the library refuses takes no head with it.
+        9113 s6.8).
         """
         pending = self._pending + data if self._pending else data
         position = min(self._preface_left, len(pending))
@@ -233,9 +236,6 @@ class Session:
                 last = int.from_bytes(payload[:4], "big") & MAX_STREAM_ID
                 pieces.append(GoAway(last, int.from_bytes(payload[4:8], "big")))
                 begun = end
-            elif kind in _HEADS:
-                pieces.append(pending[begun:end])
-                begun = end
             position = end
         self._pending = pending[position:]
         pieces += (pending[begun:position], wrong)
@@ -249,20 +249,15 @@ class Session:
                 self.open_streams += 1
                 return Head(event.stream_id, event.headers, event.stream_ended is not None)
             case h2.events.ResponseReceived():
-                ended = event.stream_ended is not None
-                if ended:
-                    self._settle(event.stream_id)
-                return Head(event.stream_id, event.headers, ended)
+                return Head(event.stream_id, event.headers, event.stream_ended is not None)
             case h2.events.DataReceived():
-                ended = event.stream_ended is not None
-                if ended:
-                    self._settle(event.stream_id)
-                return Data(event.stream_id, event.data, event.flow_controlled_length, ended)
+                size = event.flow_controlled_length
+                return Data(event.stream_id, event.data, size, event.stream_ended is not None)
             case h2.events.TrailersReceived():
-                self._settle(event.stream_id)
                 return Trailers(event.stream_id, event.headers)
+            case StreamClosed():
+                self.open_streams -= 1
             case h2.events.StreamReset():
-                self._settle(event.stream_id)
                 return Reset(event.stream_id, int(event.error_code or 0))
             case h2.events.PingAckReceived():
                 return Pong()
@@ -275,7 +270,7 @@ class Session:
         return None
 
     def _settle(self, stream_id: int) -> None:
-        """Something has ended on this stream; it may be the last thing."""
+        """We have ended something on this stream; it may be the last thing."""
         if self._connection.forget_closed(stream_id):
             self.open_streams -= 1
 
