@@ -88,10 +88,27 @@ def test_faults_of_parts_that_are_built_have_their_places_too(tmp_path, capsys):
     )
 
     assert cli.main(["-c", path, "--mode", "validate"]) == 1
-    assert (
-        f"{path}:4:6: $.static_resources.clusters[1].name: cluster manager: duplicate cluster 'a'"
-        in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"{path}:4:6: $.static_resources.clusters[1].name: cluster manager: duplicate cluster 'a'\n" in said
+    assert f"{path}:5:39: $.application_log_config.log_format.json_format" in said
+
+
+def test_parts_that_are_right_are_built_although_others_are_not(tmp_path, capsys):
+    path = write(
+        tmp_path,
+        "static_resources:\n"
+        "  clusters:\n"
+        "  - {name: a}\n"
+        "  - {name: a, connect_timeout: -1s}\n"
+        "  - {name: b, eds_cluster_config: {}}\n"
+        "  - {name: b}\n",
     )
+
+    assert cli.main(["-c", path, "--mode", "validate"]) == 1
+    said = [line.removeprefix(path) for line in capsys.readouterr().err.splitlines() if line.startswith(path)]
+    assert [line.partition(" $")[0] for line in said] == [":4:6:", ":4:15:", ":5:15:", ":6:6:"]
+    assert said[0].endswith("duplicate cluster 'a'")
+    assert said[3].endswith("duplicate cluster 'b'")
 
 
 @pytest.mark.parametrize(

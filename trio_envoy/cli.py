@@ -11,12 +11,13 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from trio_envoy.errors import ConfigErrors
+from trio_envoy.errors import ConfigError, ConfigErrors, Fault
 from trio_envoy.server.command_line import CommandLine, UsageError, parse, usage
 from trio_envoy.server.logs import ApplicationLog
 from trio_envoy.util.log import logger
 
 if TYPE_CHECKING:
+    from trio_envoy.config.loader import Loaded
     from trio_envoy.net.sockets import Network
     from trio_envoy.server.server import Server
 
@@ -89,21 +90,55 @@ def build(line: CommandLine, log: ApplicationLog, network: Network | None) -> Se
     Raises:
         ConfigErrors: all that is wrong with it.
     """
-    from trio_envoy.config.loader import load
+    from trio_envoy.config.loader import Loaded, load
     from trio_envoy.registry import config_class
-    from trio_envoy.server.server import DEPRECATED, Server
+    from trio_envoy.server.server import DEPRECATED
 
-    loaded = load(
-        line.config_path, line.config_yaml, resolve=config_class, allow_unknown=line.allow_unknown_static_fields
-    )
+    try:
+        loaded = load(
+            line.config_path, line.config_yaml, resolve=config_class, allow_unknown=line.allow_unknown_static_fields
+        )
+    except ConfigErrors as errors:
+        if isinstance(errors.rest, Loaded):
+            errors = _with_those_of_the_rest(errors, errors.rest, line, log)
+        raise errors from None
     for warning in loaded.warnings:
         if not (line.skip_deprecated_logs and warning.text.startswith(DEPRECATED)):
             logger("config").warning("%s", warning)
     for change in loaded.changes:
         logger("config").info("v2: %s", change)
-    server = Server(loaded, line, network=network)
-    server.configure_log(log)
+    return _compiled(loaded, line, log, network)
+
+
+def _compiled(loaded: Loaded, line: CommandLine, log: ApplicationLog, network: Network | None) -> Server:
+    """The server of a configuration, and its log format in force.
+
+    Raises:
+        ConfigErrors: all that only shows now.
+    """
+    from trio_envoy.server.server import Server
+
+    faults: list[Fault] = []
+    try:
+        log.configure(loaded.bootstrap.application_log_config)
+    except ConfigError as error:
+        faults += loaded.locate([error]).faults
+    try:
+        server = Server(loaded, line, network=network)
+    except ConfigErrors as errors:
+        raise loaded.in_order((*errors.faults, *faults)) from None
+    if faults:
+        raise loaded.in_order(faults)
     return server
+
+
+def _with_those_of_the_rest(errors: ConfigErrors, rest: Loaded, line: CommandLine, log: ApplicationLog) -> ConfigErrors:
+    """The faults of the loader, with those that only show when the parts that are not at fault are compiled."""
+    try:
+        _compiled(rest, line, log, None)
+    except ConfigErrors as more:
+        return rest.in_order((*errors.faults, *more.faults))
+    return errors
 
 
 def _run(server: Server, log: ApplicationLog) -> int:

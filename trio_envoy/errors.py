@@ -103,10 +103,16 @@ class Faults:
 
 
 class ConfigErrors(Exception):
-    """All faults of one configuration, in document order."""
+    """All faults of one configuration, in document order.
 
-    def __init__(self, faults: Iterable[Fault]) -> None:
+    Attributes:
+        rest: what the loader could make of the parts that are not at fault (config.loader.Loaded), so that their
+            faults are found, too; or None.
+    """
+
+    def __init__(self, faults: Iterable[Fault], rest: object | None = None) -> None:
         self.faults = tuple(faults)
+        self.rest = rest
         super().__init__("\n".join(str(fault) for fault in self.faults))
 
 

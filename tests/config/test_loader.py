@@ -105,6 +105,31 @@ def test_all_faults_with_line_and_column_in_document_order(errors, file):
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        (CLUSTERS + "    connect_timeout: 0s\n", ["a", "b"]),
+        (CLUSTERS + "    lb_subset_config: {}\n", ["a", "b"]),
+        ("admn: {}\n" + CLUSTERS, ["a", "b"]),
+        ("- a\n", None),
+        ("static_resources: {clusters: [{name: a}], listeners: [{name: l, drain_type: x}]}\n", ["a"]),
+    ],
+)
+def test_what_is_left_without_the_faults(resolve, file, text, names):
+    with pytest.raises(ConfigErrors) as caught:
+        load(file(text), "", resolve=resolve)
+
+    rest = caught.value.rest
+    assert (rest and [cluster.name for cluster in rest.bootstrap.static_resources.clusters]) == names
+
+
+def test_of_two_texts_with_faults_nothing_is_left(resolve, file):
+    with pytest.raises(ConfigErrors) as caught:
+        load(file("foo: 1\n"), "bar: 1", resolve=resolve)
+
+    assert caught.value.rest is None
+
+
 def test_what_is_not_supported_is_told_without_other_faults_too(errors, file):
     name = file("node: {id: a}\nhds_config: {}\n")
 

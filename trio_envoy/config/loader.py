@@ -23,6 +23,7 @@ from trio_envoy.config.converter import Complaint, ConfigConverter, Resolve
 from trio_envoy.config.findings import Findings
 from trio_envoy.config.locate import Positions
 from trio_envoy.config.merge import merge, origin
+from trio_envoy.config.salvage import salvage
 from trio_envoy.config.v2.scan import may_be_v2
 from trio_envoy.errors import ConfigError, ConfigErrors, Fault, Path
 
@@ -100,6 +101,10 @@ class Loaded:
         paths = _find(self.bootstrap, self.tree, {id(error.at) for error in errors if error.at is not None})
         return ConfigErrors(_in_order(self._sources, (self._fault(error, paths) for error in errors)))
 
+    def in_order(self, faults: Iterable[Fault]) -> ConfigErrors:
+        """Faults of this configuration, sorted."""
+        return ConfigErrors(_in_order(self._sources, faults))
+
     def _fault(self, error: ConfigError, paths: Mapping[int, Path]) -> Fault:
         path = paths.get(id(error.at))
         if path is None:
@@ -132,6 +137,7 @@ class _Loading:
         self._sources: list[_Source] = []
         self._faults: list[Fault] = []
         self._warnings: list[Fault] = []
+        self._at_fault: list[Path] | None = []
 
     def run(self, documents: Sequence[document.Document]) -> Loaded:
         self._sources = [_Source(each, _upgrade(each.root)) for each in documents]
@@ -140,13 +146,35 @@ class _Loading:
         tree = self._merged()
         if self._faults:
             self._survey()
-            raise ConfigErrors(_in_order(self._sources, self._faults))
+            raise self._errors(tree)
         converter = ConfigConverter(self._resolve)
         bootstrap = converter.structure(tree, Bootstrap)
-        self._complain(tree, converter.faults, self._faults)
-        if self._faults:
-            raise ConfigErrors(_in_order(self._sources, self._faults))
+        if converter.faults:
+            for path, complaint in _paths_of(tree, converter.faults):
+                self._note(path)
+                self._faults.append(_place(self._sources, path, complaint.text))
+            raise self._errors(tree)
         self._complain(tree, converter.warnings, self._warnings)
+        return self._loaded(bootstrap, tree)
+
+    def _errors(self, tree: Any) -> ConfigErrors:
+        """All faults so far, with what is left without them."""
+        rest = None if self._at_fault is None else salvage(tree, self._at_fault)
+        loaded: Loaded | None = None
+        if rest is not None:
+            converter = ConfigConverter(self._resolve)
+            bootstrap = converter.structure(rest, Bootstrap)
+            loaded = None if converter.faults else self._loaded(bootstrap, rest)
+        return ConfigErrors(_in_order(self._sources, self._faults), loaded)
+
+    def _note(self, path: Path | None) -> None:
+        """A path of the canonical tree is at fault; None: nobody can say where, so nothing is left."""
+        if path is None:
+            self._at_fault = None
+        elif self._at_fault is not None:
+            self._at_fault.append(path)
+
+    def _loaded(self, bootstrap: Bootstrap, tree: Any) -> Loaded:
         return Loaded(
             bootstrap,
             tree,
@@ -164,7 +192,11 @@ class _Loading:
         """Check one document by itself."""
         found = Findings(rules=rules, allow_unknown=self._allow_unknown)
         source.tree = check(source.v3, BOOTSTRAP, found)
+        for path, _ in found.faults:
+            self._note(path if rules else None)
         if source.upgraded:
+            if source.upgraded.faults:
+                self._note(None)
             self._faults += (source.fault(fault.path, fault.text, original=True) for fault in source.upgraded.faults)
         self._faults += (source.fault(path, text) for path, text in found.faults)
         self._warnings += (source.fault(path, text) for path, text in found.warnings)
@@ -184,7 +216,9 @@ class _Loading:
         tree = merge(first, self._sources[1].tree, BOOTSTRAP)
         found = Findings(allow_unknown=self._allow_unknown)
         tree = check(tree, BOOTSTRAP, found)
-        self._faults += (_place(self._sources, path, text) for path, text in found.faults)
+        for path, text in found.faults:
+            self._note(path)
+            self._faults.append(_place(self._sources, path, text))
         known = set(self._warnings)
         warnings = (_place(self._sources, path, text) for path, text in found.warnings)
         self._warnings += (each for each in warnings if each not in known)
@@ -195,8 +229,9 @@ class _Loading:
         for source in self._sources:
             converter = ConfigConverter(self._resolve)
             converter.survey(source.tree, Bootstrap)
-            paths = _paths_of(source.tree, converter.faults)
-            self._faults += (source.fault(path, complaint.text) for path, complaint in paths)
+            for path, complaint in _paths_of(source.tree, converter.faults):
+                self._note(path)
+                self._faults.append(source.fault(path, complaint.text))
 
     def _complain(self, tree: Any, complaints: Sequence[Complaint], into: list[Fault]) -> None:
         """Find where the nodes are that the converter complains of."""

@@ -32,7 +32,6 @@ from trio_envoy.server.admin.serve import AdminServer
 from trio_envoy.server.command_line import CommandLine
 from trio_envoy.server.lifecycle import Lifecycle
 from trio_envoy.server.listeners import ListenerManager
-from trio_envoy.server.logs import ApplicationLog
 from trio_envoy.server.stats import ServerStats, refresh
 from trio_envoy.server.watchdog import Watchdog
 from trio_envoy.stats.filesystem import FilesystemStats
@@ -147,17 +146,6 @@ class Server:
         self.services.runtime.stats.deprecated_feature_use += deprecated
         self.services.runtime.stats.deprecated_feature_seen_since_process_start = deprecated
         self.stats.static_unknown_fields = int(any(warning.text.startswith(UNKNOWN) for warning in warnings))
-
-    def configure_log(self, log: ApplicationLog) -> None:
-        """Take the log format of the bootstrap.
-
-        Raises:
-            ConfigErrors: it can't be.
-        """
-        try:
-            log.configure(self.loaded.bootstrap.application_log_config)
-        except ConfigError as error:
-            raise self.loaded.locate([error]) from None
 
     def refresh_stats(self) -> None:
         """Bring the `server.*` gauges up to date."""
