@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import subprocess
+import sysconfig
 from collections.abc import Sequence
 
 from tests.bench.proxies import envoy
@@ -46,7 +47,7 @@ def document(results: Sequence[Result], setting: Setting) -> str:
         date=dt.datetime.now(dt.UTC).date().isoformat(),
         system=platform.system(),
         cores=os.cpu_count(),
-        python=f"{platform.python_implementation()} {platform.python_version()}",
+        python=f"{platform.python_implementation()} {platform.python_version()} ({_build()})",
         packages=", ".join(f"{name} {importlib.metadata.version(name)}" for name in _PACKAGES),
         envoy="Envoy " + _version([*envoy().command, "--version"], r"/(\d+\.\d+\.\d+)/"),
         nginx="nginx " + _version(["nginx", "-v"], r"nginx/([\d.]+)"),
@@ -60,6 +61,13 @@ def document(results: Sequence[Result], setting: Setting) -> str:
         rounds=setting.rounds,
         seconds=setting.seconds,
     )
+
+
+def _build() -> str:
+    """How the interpreter was built, which moves our figures by a tenth and more."""
+    shared = "shared library" if sysconfig.get_config_var("Py_ENABLE_SHARED") else "static"
+    optimized = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
+    return f"{shared}, {'with' if optimized else 'no'} --enable-optimizations"
 
 
 def _version(command: Sequence[str], pattern: str) -> str:
