@@ -29,6 +29,7 @@ def _settings_stay():
     yield
     root.handlers[:], root.propagate = handlers, propagate
     gc.set_threshold(*thresholds)
+    gc.unfreeze()
     for component, level in levels.items():
         logger(component).setLevel(level)
 

@@ -71,6 +71,7 @@ def serve(line: CommandLine, *, network: Network | None = None) -> int:
     except OSError as error:
         print(f"Failed to open log-file '{line.log_path}': {error.strerror}", file=sys.stderr)  # noqa: T201
         return 1
+    gc.disable()
     try:
         server = build(line, log, network)
     except ConfigErrors as errors:
@@ -78,6 +79,9 @@ def serve(line: CommandLine, *, network: Network | None = None) -> int:
             print(fault if fault.line or fault.path else fault.text, file=sys.stderr)  # noqa: T201
         _LOG.critical("error initializing configuration '%s'", line.config_path)
         return 1
+    finally:
+        gc.freeze()  # what was made until here stays: to walk it again and again takes as long as to make it
+        gc.enable()
     if line.mode == "validate":
         print(f"configuration '{line.config_path}' OK", flush=True)  # noqa: T201
         return 0

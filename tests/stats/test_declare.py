@@ -56,6 +56,19 @@ def test_groups_read_their_values_in_the_order_of_names():
     assert BreakerStats.groups[Kind.COUNTER].values(stats) == (3,)
 
 
+def test_what_nobody_has_looked_at_takes_no_time_to_make():
+    stats = BreakerStats()
+    slot = BreakerStats.wait_ms
+    with pytest.raises(AttributeError):
+        slot.__get__(stats)
+
+    histogram = stats.wait_ms
+
+    assert isinstance(histogram, Histogram)
+    assert stats.wait_ms is slot.__get__(stats) is histogram
+    assert stats.version == ""
+
+
 def test_a_subclass_adds_to_its_base():
     assert {stat.name for stat in RetryStats.stats} == {stat.name for stat in BreakerStats.stats} | {
         "upstream_rq_retry"

@@ -7,7 +7,8 @@
         wait_ms: Histogram
 
 A block is made by `Scope.block(CircuitBreakerStats)`, which registers it under the scope's prefix. Counters and gauges
-are plain ints in slots, so counting is `stats.cx_open += 1` and an idle block costs 8 bytes a stat.
+are plain ints in slots, so counting is `stats.cx_open += 1` and an idle block costs 8 bytes a stat. Slots are empty
+until somebody looks: thousands of clusters have a block each, and most of it is never used.
 
 Rules:
 1. A stat that was never written holds UNUSED, a zero of its own; whatever is assigned or added replaces it. That is how
@@ -21,7 +22,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping
 from operator import attrgetter
-from typing import Annotated, Any, Final, NamedTuple, TypeAlias, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, TypeAlias, get_args, get_type_hints
 
 from trio_envoy.stats.histogram import Histogram as Histogram  # for declaring modules
 
@@ -101,8 +102,7 @@ class _Declaration(type):
     groups: Mapping[Kind, Group]
     stats: tuple[Stat, ...]
     given_names: Mapping[str, str]
-    histograms: tuple[str, ...]
-    initial: tuple[tuple[str, int | str], ...]  # what the other attributes begin with
+    kinds: Mapping[str, Kind]  # by attribute
 
     def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> _Declaration:
         annotations: Mapping[str, Any] = namespace.get("__annotations__", {})
@@ -127,12 +127,7 @@ class _Declaration(type):
         for stat in cls.stats:
             by_kind.setdefault(stat.kind, []).append(stat)
         cls.groups = {kind: Group(group) for kind, group in by_kind.items()}
-        cls.histograms = tuple(stat.attribute for stat in by_kind.get(Kind.HISTOGRAM, ()))
-        cls.initial = tuple(
-            (stat.attribute, "" if stat.kind is Kind.TEXT else UNUSED)
-            for stat in cls.stats
-            if stat.kind is not Kind.HISTOGRAM
-        )
+        cls.kinds = {stat.attribute: stat.kind for stat in cls.stats}
 
 
 def _kind(owner: str, attribute: str, hint: object) -> Kind:
@@ -151,12 +146,18 @@ class StatsBlock(metaclass=_Declaration):
         recording: where histograms announce that they have values for the next flush; the store's list.
     """
 
-    __slots__ = ()
+    __slots__ = ("_recording",)
 
     def __init__(self, recording: list[Histogram] | None = None) -> None:
-        recording = [] if recording is None else recording
-        cls = type(self)
-        for attribute, value in cls.initial:  # thousands of clusters have a block each: no look-ups here
-            setattr(self, attribute, value)
-        for attribute in cls.histograms:
-            setattr(self, attribute, Histogram(recording))
+        self._recording = [] if recording is None else recording
+
+    if not TYPE_CHECKING:  # a misspelt stat is for mypy to find
+
+        def __getattr__(self, name: str) -> Any:
+            """What a stat begins with, when it is first looked at."""
+            kind = type(self).kinds.get(name)
+            if kind is None:
+                raise AttributeError(f"{type(self).__name__} has no stat {name!r}")
+            first = "" if kind is Kind.TEXT else UNUSED if kind is not Kind.HISTOGRAM else Histogram(self._recording)
+            setattr(self, name, first)
+            return first

@@ -79,8 +79,8 @@ class BudgetedRetries(Resource):
         super().__init__(0, stats, "rq_retry_open", "remaining_retries")
         self._config = budget
         self._breakers = breakers
-        self._percent = _BUDGET_PERCENT
-        self._least = _BUDGET_MIN
+        self._percent = _BUDGET_PERCENT if budget.budget_percent is None else budget.budget_percent.value
+        self._least = _or(budget.min_retry_concurrency, _BUDGET_MIN)
 
     def follow(self, snapshot: Snapshot, keys: str) -> None:
         """Take the share that holds under this snapshot of the runtime."""
@@ -117,11 +117,11 @@ class Breakers:
         """
         self._config = config
         self._keys = keys
-        self.connections = Resource(0, stats, "cx_open", "remaining_cx")
-        self.pending = Resource(0, stats, "rq_pending_open", "remaining_pending")
-        self.requests = Resource(0, stats, "rq_open", "remaining_rq")
+        self.connections = Resource(_or(config.max_connections, _MAX), stats, "cx_open", "remaining_cx")
+        self.pending = Resource(_or(config.max_pending_requests, _MAX), stats, "rq_pending_open", "remaining_pending")
+        self.requests = Resource(_or(config.max_requests, _MAX), stats, "rq_open", "remaining_rq")
         self.retries = (
-            Resource(0, stats, "rq_retry_open", "remaining_retries")
+            Resource(_or(config.max_retries, _MAX_RETRIES), stats, "rq_retry_open", "remaining_retries")
             if config.retry_budget is None
             else BudgetedRetries(config.retry_budget, self, stats)
         )
@@ -180,7 +180,8 @@ def compile_breakers(
 
 def _compile(config: CircuitBreakersThresholds, keys: str, stats: StatsBlock, runtime: Runtime) -> Breakers:
     breakers = Breakers(config, stats, keys)
-    breakers.follow(runtime.snapshot)
+    if runtime.snapshot.entries:
+        breakers.follow(runtime.snapshot)
     return breakers
 
 

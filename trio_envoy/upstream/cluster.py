@@ -17,7 +17,7 @@ from trio_envoy.errors import Faults
 from trio_envoy.http.codec import ClientStream
 from trio_envoy.net.filter import Connecting
 from trio_envoy.net.services import Services
-from trio_envoy.upstream.balance import build, panic_threshold
+from trio_envoy.upstream.balance import Balancer, build, panic_threshold
 from trio_envoy.upstream.breakers import compile_breakers
 from trio_envoy.upstream.context import ClusterContext, LbContext, NoHealthyUpstream
 from trio_envoy.upstream.discovery import make_discovery
@@ -82,7 +82,7 @@ class Cluster:
         faults.raise_all()
         self._pools = Pools(self.context, self.options, self.breakers, keeper)
         self._threshold = panic_threshold(config)
-        self._balancer = build((self.hosts,), self._policy, self.stats, 0, services.random)
+        self._balancer: Balancer = self._build_and_choose
         self._outside = ResponseCounts(self.scope, ("", "external."))
         self._inside: ResponseCounts | None = None
         self._other_counts: dict[str, ResponseCounts] = {}
@@ -244,15 +244,20 @@ class Cluster:
         self._rebuild()
 
     def _rebuild(self) -> None:
-        """Make snapshot and balancer anew."""
+        """Make the snapshot anew; the balancer follows when it is needed."""
         hosts = self.hosts = HostSet.of(self.hosts.hosts)
         stats = self.stats
         stats.membership_total = len(hosts.hosts)
         stats.membership_healthy = len(hosts.healthy)
         stats.membership_degraded = len(hosts.degraded)
         stats.membership_excluded = hosts.excluded
+        self._balancer = self._build_and_choose
+
+    def _build_and_choose(self, context: LbContext) -> Host | None:
+        """The balancer until the first request after a change of hosts: many clusters never see one."""
         threshold = min(100, self._runtime.snapshot.get_int(_PANIC_KEY, int(self._threshold)))
-        self._balancer = build(hosts.by_priority(), self._policy, stats, threshold, self._services.random)
+        self._balancer = build(self.hosts.by_priority(), self._policy, self.stats, threshold, self._services.random)
+        return self._balancer(context)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Discovery and health loops, until cancelled; started() when the cluster is warm.

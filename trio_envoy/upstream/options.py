@@ -26,6 +26,8 @@ EXTENSION: Final = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 DEFAULT_CONNECT_TIMEOUT: Final = 5.0  # s; Cluster.connect_timeout
 DEFAULT_IDLE_TIMEOUT: Final = 3600.0  # s; HttpProtocolOptions.idle_timeout
 _NOTHING_COMMON: Final = HttpProtocolOptions()
+_NOTHING_HTTP1: Final = Http1ProtocolOptions()
+_NOTHING_HTTP2: Final = Http2ProtocolOptions()
 _NOTHING_UPSTREAM: Final = UpstreamHttpProtocolOptions()
 
 
@@ -86,8 +88,8 @@ class ClusterOptions:
         return cls(
             version=version,
             common=common,
-            http1=http1 or Http1ProtocolOptions(),
-            http2=http2 or Http2ProtocolOptions(),
+            http1=http1 or _NOTHING_HTTP1,
+            http2=http2 or _NOTHING_HTTP2,
             upstream=upstream,
             connect_timeout=DEFAULT_CONNECT_TIMEOUT if config.connect_timeout is None else config.connect_timeout,
             idle_timeout=_timeout(common.idle_timeout, DEFAULT_IDLE_TIMEOUT),

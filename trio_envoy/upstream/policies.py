@@ -20,6 +20,7 @@ _MODULES: Final = {
     LbPolicy.LEAST_REQUEST: "least_request",
     LbPolicy.RANDOM: "random",
 }
+_NO_OPTIONS: Final[dict[LbPolicy, Any]] = {}  # one message for all clusters that configure nothing
 
 
 def make_policy(context: ClusterContext) -> Policy:
@@ -38,15 +39,13 @@ def make_policy(context: ClusterContext) -> Policy:
         raise ConfigError(f"lb_policy {config.lb_policy} is not supported here", at=config, field="lb_policy")
     extension = registry.built_in(Category.LOAD_BALANCING_POLICY, _PREFIX + module, f"load_balancing_policies.{module}")
     assert extension.config is not None, "every policy has a message"
-    return cast(Policy, extension.factory(extension.config(**_options(config)), context))
-
-
-def _options(config: Cluster) -> dict[str, Any]:
-    """The options of the deprecated field, which have the same names in the extension."""
     least = config.least_request_lb_config
     if config.lb_policy is not LbPolicy.LEAST_REQUEST or least is None:
-        return {}
-    return {"choice_count": least.choice_count, "active_request_bias": least.active_request_bias}
+        if config.lb_policy not in _NO_OPTIONS:
+            _NO_OPTIONS[config.lb_policy] = extension.config()
+        return cast(Policy, extension.factory(_NO_OPTIONS[config.lb_policy], context))
+    options = extension.config(choice_count=least.choice_count, active_request_bias=least.active_request_bias)
+    return cast(Policy, extension.factory(options, context))
 
 
 def _listed(config: Cluster, context: ClusterContext) -> Policy:

@@ -32,19 +32,11 @@ class Pools:
     def __init__(
         self, context: ClusterContext, options: ClusterOptions, breakers: tuple[Breakers, Breakers], keeper: Keeper
     ) -> None:
-        self._contexts = [
-            PoolContext(
-                options=options,
-                stats=context.stats,
-                breakers=each,
-                dialer=context.dialer,
-                keeper=keeper,
-                services=context.services,
-            )
-            for each in breakers
-        ]
+        self._cluster = context
+        self._breakers = breakers
+        self._keeper = keeper
+        self._contexts: dict[int, PoolContext] = {}  # by priority
         self._options = options
-        self._scope = context.scope
         self._make_http1: MakePool | None = None
         self._make_http2: MakePool | None = None
         self._version = options.version
@@ -85,22 +77,37 @@ class Pools:
         return without_port(name or request.authority).decode("latin-1")
 
     def _make(self, host: Host, key: int, name: str | None = None) -> Pool:
-        context = self._contexts[key & ~_HTTP2]
+        context = self._context(key & ~_HTTP2)
         make = self._http2() if key & _HTTP2 else self._http1()
         pool = host.pools[key if name is None else (key, name.lower())] = make(host, context, name or "")
         context.breakers.count_pools(1)
         return pool
 
+    def _context(self, priority: int) -> PoolContext:
+        """What the pools of a priority share; many clusters never need it."""
+        context = self._contexts.get(priority)
+        if context is None:
+            cluster = self._cluster
+            context = self._contexts[priority] = PoolContext(
+                options=self._options,
+                stats=cluster.stats,
+                breakers=self._breakers[priority],
+                dialer=cluster.dialer,
+                keeper=self._keeper,
+                services=cluster.services,
+            )
+        return context
+
     def _http1(self) -> MakePool:
         if self._make_http1 is None:
-            self._make_http1 = http1.pool_maker(self._options, self._scope)
+            self._make_http1 = http1.pool_maker(self._options, self._cluster.scope)
         return self._make_http1
 
     def _http2(self) -> MakePool:
         if self._make_http2 is None:
             from trio_envoy.upstream.pool import http2  # its codec takes long to load
 
-            self._make_http2 = http2.pool_maker(self._options, self._scope)
+            self._make_http2 = http2.pool_maker(self._options, self._cluster.scope)
         return self._make_http2
 
     def drain(self, host: Host) -> None:
@@ -113,7 +120,7 @@ class Pools:
         self.drain(host)
         for key in host.pools:
             number = key if isinstance(key, int) else key[0]
-            self._contexts[number & ~_HTTP2].breakers.count_pools(-1)
+            self._breakers[number & ~_HTTP2].count_pools(-1)
         host.pools = {}
 
 
