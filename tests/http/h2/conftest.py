@@ -56,7 +56,7 @@ async def echo(stream):
 
 
 @asynccontextmanager
-async def serving(answer=echo, *, options=None, limit_bytes=1 << 20):
+async def serving(answer=echo, *, options=None, limit_bytes=1 << 20, beginning=b""):
     """A server on the far end; gives (channel of the client, server, handler, timers)."""
     near, far = memory_channel_pair(limit_bytes=limit_bytes)
     timers = Timers()
@@ -70,7 +70,7 @@ async def serving(answer=echo, *, options=None, limit_bytes=1 << 20):
         timers=timers,
         view=memoryview(bytearray(65536)),
     )
-    server = Http2ServerConnection(far, handler, context, Guard(timers))
+    server = Http2ServerConnection(far, handler, context, Guard(timers), beginning)
     async with trio.open_nursery() as tasks:
         tasks.start_soon(timers.run)
         tasks.start_soon(server.serve)

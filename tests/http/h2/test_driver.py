@@ -2,12 +2,18 @@
 
 import pytest
 import trio
+import trio.testing
+from hyperframe.frame import PingFrame, SettingsFrame
 
+from tests.http.h2.fakes import REQUEST, Peer, payload_of
 from trio_envoy.errors import RemoteProtocolError
 from trio_envoy.http.body import BytesBody
 from trio_envoy.http.h2.driver import HIGH_WATER, StreamBody
+from trio_envoy.http.h2.options import Http2Options, KeepAlive
+from trio_envoy.http.h2.session import PREFACE
 from trio_envoy.http.headers import Headers
 from trio_envoy.http.message import Response
+from trio_envoy.http.options import CodecOptions
 
 
 class Credits:
@@ -102,3 +108,152 @@ async def test_a_client_that_reads_nothing_makes_us_hold_little(http2, autojump_
         assert len(world.server._out) < 4 * HIGH_WATER
         assert response.status == 200
         stream.release()
+
+
+async def test_pieces_that_nobody_reads_are_put_together_while_they_are_small(body, window):
+    for _ in range(10_000):
+        body.put(b"x", 256)  # a byte, and padding
+    body.put(b"y" * 5000, 5000)
+    body.put(b"z" * 5000, 5000)
+
+    pieces = []
+    while (piece := body.read_nowait()) is not None:
+        pieces.append(piece)
+    assert b"".join(pieces) == b"x" * 10_000 + b"y" * 5000 + b"z" * 5000
+    assert len(pieces) < 6
+    assert sum(size for _, size in window.given) == 10_000 * 256 + 10_000
+
+
+async def test_who_asks_a_body_whose_stream_broke_gets_the_fault_each_time(body):
+    body.fail(RemoteProtocolError("broken"))
+    body.fail(OSError("gone"))
+
+    for _ in range(2):
+        with pytest.raises(RemoteProtocolError, match="broken"):
+            await body.read()
+
+
+async def test_a_steady_slow_download_is_no_flood(http2, autojump_clock):
+    async def answer(stream):
+        await stream.respond(Response(200, Headers(), BytesBody(b"x" * 3_000_000)))
+
+    few = CodecOptions(http2=Http2Options(max_outbound_frames=20))
+    async with http2.serving(answer, options=few, limit_bytes=1000) as world:
+        peer = Peer(world.channel)
+        peer.session.send_head(1, REQUEST, ended=True)
+        peer.flush()
+        world.tasks.start_soon(peer.run)  # takes 1000 bytes at a time, so that something always waits
+        await trio.sleep(100)
+
+        assert len(payload_of(peer.of(1))) == 3_000_000
+        assert world.stats.http2.outbound_flood == 0
+
+
+async def test_control_frames_that_nobody_reads_are_a_flood(http2, autojump_clock):
+    options = CodecOptions(http2=Http2Options(max_outbound_control_frames=50))
+    async with http2.serving(options=options, limit_bytes=1000) as world:
+        peer = Peer(world.channel)
+        for _ in range(200):
+            if world.server.channel.closed:
+                break
+            peer.session.ping()
+            await peer.send()
+
+        assert world.server.channel.closed
+        assert world.stats.http2.outbound_control_flood == 1
+        assert world.stats.http2.outbound_control_frames_active == 0
+
+
+async def test_a_socket_that_breaks_ends_writer_and_reader(http2, autojump_clock):
+    async def answer(stream):
+        await stream.respond(Response(200, Headers(), BytesBody(b"x" * 1_000_000)))
+
+    async with http2.serving(answer, limit_bytes=1000) as world:
+        peer = Peer(world.channel)
+        peer.session.send_head(1, REQUEST, ended=True)
+        await peer.send()
+        assert len(world.server._out)
+        world.channel.reset()
+        await trio.testing.wait_all_tasks_blocked()
+
+        assert world.server.channel.closed
+        assert len(world.server._out) == 0
+        assert world.server.streams == {}
+
+
+async def test_a_closed_channel_takes_no_credit_and_sends_nothing(http2, autojump_clock):
+    async with http2.connected() as world:
+        world.client.close()
+        world.client.credit(1, 5)
+        world.client.session.ping()
+        world.client.flush()
+        world.client.ping_now()
+        assert world.client.closed
+        assert len(world.client._out) == 0
+
+
+async def test_others_get_their_turn_while_a_peer_sends_without_end(http2, autojump_clock):
+    turns = 0
+
+    async def count():
+        nonlocal turns
+        while True:
+            turns += 1
+            await trio.lowlevel.checkpoint()
+
+    async with http2.serving() as world:
+        recv_into = world.server.channel.recv_into
+        ping = PingFrame(0, b"12345678", flags=["ACK"]).serialize()
+        reads = 0
+
+        def endless(view):
+            nonlocal reads
+            reads += 1
+            if reads > 1000:
+                return recv_into(view)
+            view[: len(ping)] = ping
+            return len(ping)
+
+        world.channel.send(PREFACE + SettingsFrame(0).serialize())
+        await trio.testing.wait_all_tasks_blocked()
+        world.server.channel.recv_into = endless
+        world.channel.send(ping)
+        with trio.move_on_after(0):
+            await trio.testing.wait_all_tasks_blocked()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(count)
+            while reads <= 1000:
+                await trio.lowlevel.checkpoint()
+            nursery.cancel_scope.cancel()
+        assert turns > 50
+
+
+async def test_a_peer_that_goes_on_sending_is_not_waited_for(http2, autojump_clock):
+    async with http2.serving(options=CodecOptions(drain_timeout=0.0)) as world:
+        peer = Peer(world.channel)
+        await peer.send()
+        world.server.drain()
+        started = trio.current_time()
+        while not world.server.channel.closed:
+            peer.session.ping()
+            peer.flush()
+            await trio.sleep(0.3)
+
+        assert trio.current_time() - started == pytest.approx(1.2)
+        assert world.stats.hcm.downstream_cx_delayed_close_timeout == 1
+
+
+async def test_what_the_socket_refuses_is_no_fault_of_whoever_writes(http2, autojump_clock):
+    async with http2.connected() as world:
+        world.server.channel.reset()
+        world.client.session.ping()
+        world.client.flush()
+        await trio.testing.wait_all_tasks_blocked()
+        assert world.client.closed
+
+
+async def test_a_closed_connection_is_kept_alive_no_longer(http2, autojump_clock):
+    async with http2.connected() as world:
+        world.client.close()
+        with trio.fail_after(1):
+            await world.client.keep_alive(KeepAlive(interval=1.0, timeout=1.0, jitter=0.0, idle_interval=1.0))

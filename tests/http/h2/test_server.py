@@ -1,4 +1,4 @@
-"""A downstream connection: limits, rules, floods, draining, keep-alive; the client is the `h2` package."""
+"""A downstream connection: limits, rules, floods, draining; the client is the `h2` package."""
 
 from math import inf
 
@@ -6,12 +6,12 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from tests.http.h2.fakes import REQUEST, at_rest, payload_of, serving, status_of
+from tests.http.h2.fakes import H2, REQUEST, Peer, at_rest, payload_of, serving, status_of, window_is_full
 from trio_envoy.config.protocol import HeadersWithUnderscoresAction
 from trio_envoy.http.body import BytesBody
 from trio_envoy.http.h2 import session as h2session
 from trio_envoy.http.h2.floods import Resets
-from trio_envoy.http.h2.options import Http2Options, KeepAlive
+from trio_envoy.http.h2.options import Http2Options
 from trio_envoy.http.h2.session import GoAway, Reset
 from trio_envoy.http.headers import Headers
 from trio_envoy.http.message import Response
@@ -247,51 +247,6 @@ async def test_max_connection_duration_and_requests(http2, autojump_clock):
         assert world.stats.hcm.downstream_cx_max_requests_reached == 1
 
 
-def pinging(**fields):
-    settings = {"interval": 10.0, "timeout": 2.0, "jitter": 0.0, "idle_interval": inf} | fields
-    return Http2Options(keep_alive=KeepAlive(**settings))
-
-
-async def test_keep_alive_with_a_peer_that_answers(http2, autojump_clock):
-    async with serving(http2, http2=pinging()) as world:
-        await trio.sleep(100)
-        assert world.peer.closed_at is None
-        assert world.stats.http2.keepalive_timeout == 0
-
-
-async def test_keep_alive_with_a_peer_that_does_not(http2, autojump_clock):
-    streams = []
-
-    async def forever(stream):
-        streams.append(stream)
-        await trio.sleep_forever()
-
-    async with serving(http2, forever, http2=pinging()) as world:
-        await world.peer.ask()
-        world.peer.flush = lambda: None  # it still reads
-        started = trio.current_time()
-        await trio.sleep(20)
-        assert world.peer.closed_at == pytest.approx(started + 12)
-        assert world.stats.http2.keepalive_timeout == 1
-        assert world.handler.interruptions == [Cause.PEER_GONE]
-        assert streams[0].end_details == "downstream_local_disconnect(http2_ping_timeout)"
-        assert world.stats.hcm.downstream_cx_destroy_local == 1
-
-
-async def test_any_sign_of_life_gives_more_time_for_the_answer(http2, autojump_clock):
-    async with serving(http2, http2=pinging()) as world:
-        flush, world.peer.flush = world.peer.flush, lambda: None
-        await trio.sleep(11)
-        for _ in range(5):
-            world.channel.send(b"\0\0\0\4\0\0\0\0\0")  # SETTINGS
-            await trio.sleep(1.5)
-        assert world.peer.closed_at is None
-        flush()
-        world.peer.flush = flush
-        await trio.sleep(50)
-        assert world.peer.closed_at is None
-
-
 @pytest.mark.parametrize("step", ["idle", "body", "handler", "responding"])
 async def test_cancelled_at_every_wait(http2, autojump_clock, step):
     async def answer(stream):
@@ -457,6 +412,16 @@ async def test_goaway_of_the_client_changes_nothing(http2, autojump_clock):
         assert status_of(world.peer.of(stream_id)) == [b"200"]
 
 
+async def test_trailers_of_a_stream_that_nobody_knows(http2, autojump_clock):
+    async with serving(http2) as world:
+        stream_id = await world.peer.ask(body=b"x")
+        stream = world.server.streams.pop(stream_id)
+        world.peer.session.send_head(stream_id, [(b"a", b"b")], ended=True)
+        await world.peer.send()
+        assert world.peer.of(stream_id) == []
+        world.server.streams[stream_id] = stream
+
+
 async def test_a_push_promise_is_a_protocol_error(http2, autojump_clock):
     async with serving(http2) as world:
         world.channel.send(b"\0\0\4\5\4\0\0\0\1" + bytes(4))
@@ -473,3 +438,36 @@ async def test_nothing_is_said_before_the_preface(http2, autojump_clock):
         await wait_all_tasks_blocked()
         assert not world.channel.readable()
         assert world.stats.hcm.downstream_cx_protocol_error == 1
+
+
+async def test_what_was_read_to_find_out_which_http_it_is(http2, autojump_clock):
+    client = H2()
+    client.send_head(1, REQUEST, ended=True)
+    async with http2.serving(beginning=client.take_output()) as world:
+        peer = Peer(world.channel)
+        peer.session = client
+        world.tasks.start_soon(peer.run)
+        await peer.send()
+        assert status_of(peer.of(1)) == [b"200"]
+
+
+async def test_without_an_idle_timeout_nothing_ends_a_connection(http2, autojump_clock):
+    async with serving(http2, idle_timeout=inf) as world:
+        await world.peer.ask()
+        await trio.sleep(80_000)
+        assert world.peer.closed_at is None
+
+
+async def test_data_of_streams_that_are_refused_is_given_back(http2, autojump_clock):
+    async with serving(http2, drain_timeout=0.0, max_requests=1) as world:
+
+        async def forever(stream):
+            await trio.sleep_forever()
+
+        world.handler.answer = forever
+        await world.peer.ask()
+        await trio.lowlevel.checkpoint()
+        late = await world.peer.ask(body=b"x" * 10_000)
+        assert world.peer.of(late) == [Reset(late, h2session.REFUSED_STREAM)]
+        assert window_is_full(world.server.session)
+        assert len(world.server.streams) == 1

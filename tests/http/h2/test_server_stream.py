@@ -219,6 +219,9 @@ async def test_informing_and_answering_a_client_that_has_reset(http2, autojump_c
         with trio.CancelScope(shield=True):
             await trio.sleep(1)
             await stream.inform(103, Headers())
+            stream.gone = False  # as if it had not been told
+            await stream.inform(103, Headers())
+            stream.gone = True
             with pytest.raises(BrokenPipeError) as error:
                 await stream.respond(Response(200, Headers(), BytesBody(b"x")))
             caught.append(error)
@@ -303,3 +306,36 @@ async def test_cancelled_at_each_wait_window_is_given_back(http2, autojump_clock
         world.peer.session.reset(stream_id, h2session.CANCEL)
         await world.peer.send()
         assert at_rest(world)
+
+
+async def test_a_handler_that_does_nothing_resets(http2, autojump_clock):
+    async def nothing(stream):
+        await trio.lowlevel.checkpoint()
+
+    async with serving(http2, nothing) as world:
+        stream_id = await world.peer.ask(body=b"abc")
+        assert world.peer.of(stream_id) == [Reset(stream_id, h2session.INTERNAL_ERROR)]
+        assert at_rest(world)
+
+
+async def test_how_much_of_a_request_is_here(http2, autojump_clock):
+    here = []
+
+    async def answer(stream):
+        here.append((stream.request_complete, stream.request_here))
+        while stream.request.body is not None and await stream.request.body.read():
+            here.append((stream.request_complete, stream.request_here))
+        await http2.echo(stream)
+
+    async with serving(http2, answer) as world:
+        await world.peer.ask()
+        assert here == [(True, True)]
+        for size, last in ((5, (True, True)), (30_000, (True, False))):
+            here.clear()
+            stream_id = await world.peer.ask(body=b"x" * 5)
+            assert here == [(False, False)] * 2
+            for begin in range(5, size, 10_000):
+                world.peer.session.send_data(stream_id, b"x" * min(10_000, size - begin), ended=False)
+            world.peer.session.send_data(stream_id, b"", ended=True)
+            await world.peer.send()
+            assert here[-1] == ((False, False) if size == 5 else last)

@@ -224,3 +224,45 @@ def test_streams_that_are_over_are_reset_by_nobody():
     ends.to_client()
 
     assert deliver(ends.server, RstStreamFrame(stream_id, error_code=8).serialize()) in ([], [Reset(stream_id, 8)])
+
+
+def test_ids_run_out():
+    client = Session(Http2Options(), client=True)
+    client.send_head(2**31 - 1, REQUEST, ended=True)
+
+    with pytest.raises(SessionError):
+        client.next_stream_id()
+
+
+def test_a_stream_that_has_just_ended_can_be_reset_late():
+    ends = Ends()
+    stream_id = with_stream(ends, ended=True)
+    ends.to_server()
+    ends.server.send_head(stream_id, RESPONSE, ended=True)
+    ends.to_client()
+
+    assert not ends.client.reset(stream_id, 1)
+    assert ends.client.take_output() == b""
+    assert ends.client.reset(stream_id, 1, late=True)
+    assert ends.client.take_output() == RstStreamFrame(stream_id, error_code=1).serialize()
+
+
+@pytest.mark.parametrize(
+    ("field", "indexed"),
+    [
+        ((b"authorization", b"Basic xyz"), False),
+        ((b"cookie", b"a=b"), False),
+        ((b"cookie", b"a=" + b"b" * 30), True),
+        ((b"x", b"y"), True),
+    ],
+)
+def test_secrets_are_in_no_table(field, indexed):
+    ends = Ends()
+    sizes = []
+    for _ in range(2):
+        stream_id = ends.client.next_stream_id()
+        ends.client.send_head(stream_id, [*REQUEST, field], ended=True)
+        data = ends.client.take_output()
+        sizes.append(len(data))
+        assert deliver(ends.server, data) == [Head(stream_id, [*REQUEST, field], ended=True)]
+    assert sizes[1] < sizes[0] - 3 if indexed else field[1] and sizes[1] >= 9 + len(field[1]) // 2

@@ -204,6 +204,7 @@ class Http2ClientStream:
     """One exchange (http.codec.ClientStream)."""
 
     __slots__ = (
+        "_awaits_upload",
         "_body",
         "_complete",
         "_connection",
@@ -239,6 +240,7 @@ class Http2ClientStream:
         self._body = StreamBody(connection, 0)
         self._failure: UpstreamFailure | None = None
         self._complete = False  # the response may be passed on: one that has no body only with its end
+        self._awaits_upload = False
         self._ending = Ending.WHOLE
         self._length = inf  # of the response's body, as it says itself
         self._request_error: RemoteProtocolError | None = None
@@ -258,11 +260,13 @@ class Http2ClientStream:
         ready = None if body is None else self._send_what_is_here(body)
         self._connection.flush()
         if ready is not None and body is not None:
-            self._upload_scope = trio.CancelScope()
+            scope = self._upload_scope = trio.CancelScope()
             if tasks is None:
-                await self._upload(body, ready, self._upload_scope)
+                self._awaits_upload = True  # until the response has ended, or the stream
+                await self._upload(body, ready, scope)
+                self._awaits_upload = False
             else:
-                tasks.start_soon(self._upload, body, ready, self._upload_scope)
+                tasks.start_soon(self._upload, body, ready, scope)
         while True:
             if self._continue and inform is not None:
                 self._continue = False
@@ -287,7 +291,10 @@ class Http2ClientStream:
         ]
         if connection.closed or connection.going_away:
             raise UpstreamFailure(_TERMINATION, UC, sent=False)
-        stream_id = connection.session.next_stream_id()
+        try:
+            stream_id = connection.session.next_stream_id()
+        except h2.SessionError as error:
+            raise UpstreamFailure(_TERMINATION, UC, sent=False) from error
         self.sender = Sender(connection, stream_id)
         self._body = StreamBody(connection, stream_id)
         self._head_only = request.method == b"HEAD"
@@ -403,6 +410,12 @@ class Http2ClientStream:
         if not self._complete:
             self._complete = True
             self._wake.set()
+        self._stop_waiting()
+
+    def _stop_waiting(self) -> None:
+        """Whatever was to come has come: exchange() need not send the rest of the request."""
+        if self._awaits_upload and self._upload_scope is not None:
+            self._upload_scope.cancel()
 
     def on_reset(self, code: int) -> None:
         """The peer has given the stream up, or did not take it."""
@@ -418,8 +431,8 @@ class Http2ClientStream:
     def give_up(self, code: int, reason: str, flag: int, ending: Ending) -> None:
         """RST_STREAM; whoever waits is told why."""
         connection = self._connection
-        if connection.session.reset(self.sender.stream_id, code, late=True):
-            connection.stats.tx_reset += 1
+        connection.session.reset(self.sender.stream_id, code, late=True)
+        connection.stats.tx_reset += 1
         self.fail(reason, flag, ending)
 
     def fail(self, reason: str, flag: int, ending: Ending) -> None:
@@ -429,6 +442,7 @@ class Http2ClientStream:
         self._body.fail(failure)
         self.sender.wake.set()
         self._wake.set()
+        self._stop_waiting()
 
     def release(self, *, unread: bool = False) -> None:
         """The exchange is over; a stream that is not ended on both sides is reset. Once; never blocks."""

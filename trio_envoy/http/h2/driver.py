@@ -11,6 +11,7 @@ Rules:
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
 from typing import Final
@@ -218,7 +219,7 @@ class Sender:
                 await checkpoint()
 
 
-class Driver:
+class Driver(ABC):
     """One HTTP/2 connection over a channel.
 
     Attributes:
@@ -255,9 +256,9 @@ class Driver:
         """Many streams are over, but not their tasks, which get some turns before more is read."""
         return False
 
+    @abstractmethod
     def senders(self) -> list[Sender]:
         """Those of all streams, to be woken when there is room."""
-        raise NotImplementedError
 
     def credit(self, stream_id: int, size: int) -> None:
         """So much of a body was read."""
@@ -401,6 +402,6 @@ class Driver:
                     break
                 await checkpoint()
 
+    @abstractmethod
     def feed(self, data: bytes) -> None:
         """Take bytes; see read_loop."""
-        raise NotImplementedError

@@ -143,7 +143,7 @@ class Http2ServerConnection(Driver):
             elif cause is Cause.CONNECTION_DURATION:
                 stats.downstream_cx_max_duration_reached += 1
                 self.drain()
-            elif cause is Cause.DRAIN:
+            else:  # Cause.DRAIN
                 self._go_away_for_good()
             if self._final and not self.streams:
                 stats.downstream_cx_destroy_local += 1
@@ -294,8 +294,8 @@ class Http2ServerConnection(Driver):
         self._reset(stream_id, h2.REFUSED_STREAM)
 
     def _reset(self, stream_id: int, code: int) -> None:
-        if self.session.reset(stream_id, code):
-            self.stats.tx_reset += 1
+        self.session.reset(stream_id, code)
+        self.stats.tx_reset += 1
 
     def _wrong_length(self, stream: Http2ServerStream) -> None:
         """A body that is not as long as its content-length says ends its stream alone."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from trio_envoy.http.h2.server import Http2ServerConnection
 
 _CONTINUE: Final = Headers()
+_AT_ONCE: Final = 16384  # bytes; a longer body may have to wait for the upstream's window, beside the response
 _NO_BODY: Final = frozenset({204, 304})
 
 
@@ -55,7 +56,8 @@ class Http2ServerStream:
 
     @property
     def request_here(self) -> bool:
-        return self.request_complete
+        incoming = self.incoming
+        return incoming is None or (incoming.ended and incoming.received <= _AT_ONCE)
 
     def give_up(self, details: str = "", flag: int = DPE) -> None:
         """The client broke a rule: nothing more is read or written."""
@@ -82,8 +84,7 @@ class Http2ServerStream:
 
     def end_of_request(self, trailers: Headers | None) -> None:
         """The request's last byte, or its trailers, are here."""
-        if self.incoming is None:
-            return
+        assert self.incoming is not None, "only a body that comes has an end"
         self.info.request_end = trio.current_time()
         self.info.wire_bytes_received += self.incoming.received
         self.guard.disarm(Cause.REQUEST)
@@ -146,12 +147,13 @@ class Http2ServerStream:
             self._connection.drain()
 
     def close(self) -> None:
-        """The exchange is over: tell the peer to stop sending what nobody reads."""
+        """The exchange is over: tell the peer to stop sending what nobody reads, or that nothing comes."""
+        self.reset()
         incoming = self.incoming
         if incoming is None:
             return
         incoming.drop()
-        if not incoming.ended and not self.gone and self.finished:
+        if not incoming.ended and not self.gone:
             connection = self._connection
             if connection.session.reset(self.sender.stream_id, h2.NO_ERROR):
                 connection.stats.tx_reset += 1

@@ -284,8 +284,15 @@ class Session:
         return data
 
     def next_stream_id(self) -> int:
-        """The id of the stream that send_head() will open (clients)."""
-        return self._connection.get_next_available_stream_id()
+        """The id of the stream that send_head() will open (clients).
+
+        Raises:
+            SessionError: there are none left.
+        """
+        try:
+            return self._connection.get_next_available_stream_id()
+        except h2.exceptions.NoAvailableStreamIDError as error:
+            raise SessionError(str(error)) from error
 
     def send_head(self, stream_id: int, fields: Fields, *, ended: bool) -> None:
         """A request, a response, an informational response or trailers.

@@ -25,6 +25,7 @@ from trio_envoy.upstream.pool.base import Pool, PoolContext, Waiter
 from trio_envoy.util.log import logger
 
 ALPN: Final = ("h2",)
+MAX_STREAMS: Final = 1 << 29  # of one connection; ids end a little later
 _LOG: Final = logger("pool")
 
 
@@ -95,7 +96,7 @@ class Http2Pool(Pool):
         options = context.options
         self._idle_timeout = options.idle_timeout
         self._max_duration = options.max_connection_duration
-        self._max_requests = options.max_requests_per_connection
+        self._max_requests = min(options.max_requests_per_connection, MAX_STREAMS)
         self._expires = min(self._idle_timeout, self._max_duration) != inf
 
     def take(self) -> ClientStream | None:
