@@ -37,8 +37,8 @@ class HeadReader:
         self.on_url = self.urls.append
         self.llhttp = make(self)
 
-    def read(self, head: bytes) -> tuple[list[Field], dict[bytes, bytes]]:
-        """The fields in order, names in lower case; and the first value of each name.
+    def read(self, head: bytes) -> dict[bytes, bytes] | None:
+        """The fields in order, names in lower case; None: a name comes twice, collect() has them all.
 
         Raises:
             HttpParserError: httptools refuses it; the reader is fresh again.
@@ -52,23 +52,20 @@ class HeadReader:
         except httptools.HttpParserError:
             self.restart()
             raise
-        first = {name.lower(): value.rstrip() for name, value in raw.items()}
-        if head.count(b"\n") == len(first) + 2:
-            return list(first.items()), first
+        fields = {name.lower(): value.rstrip() for name, value in raw.items()}
+        return fields if head.count(b"\n") == len(fields) + 2 else None
+
+    def collect(self, head: bytes) -> list[Field]:
+        """The fields of a head that was read, those that come twice too."""
         collected = _Collected()
         with contextlib.suppress(httptools.HttpParserUpgrade):
             self._make(collected).feed_data(head)
-        return collected.fields, first_values(collected.fields)
+        return collected.fields
 
     def restart(self) -> None:
         """Be ready for the next head: the message has a body (which httptools doesn't see), or no successor."""
         self.urls.clear()
         self.llhttp = self._make(self)
-
-
-def first_values(fields: list[Field]) -> dict[bytes, bytes]:
-    """The first value of each name."""
-    return dict(reversed(fields))
 
 
 class _Collected:

@@ -29,7 +29,7 @@ _END: Final = b"\r\n\r\n"
 FIELD_BYTES: Final = 3  # that Envoy counts for a field beside name and value (measured)
 
 
-class Parser:
+class Parser(HeadReader):
     """Finds where heads begin and end; subclasses read them.
 
     Args:
@@ -50,7 +50,6 @@ class Parser:
         "_open",
         "_options",
         "_partial",
-        "_reader",
         "_stats",
         "refused_bytes",
         "refused_header_bytes",
@@ -58,6 +57,7 @@ class Parser:
     )
 
     def __init__(self, options: Http1Options, stats: Http1Stats, make: Any) -> None:
+        super().__init__(make)
         self._options = options
         self._stats = stats
         self._max_head = options.max_head_bytes
@@ -68,7 +68,6 @@ class Parser:
         self._open = True  # a head may come
         self.surplus = False
         self.refused_bytes = self.refused_header_bytes = 0
-        self._reader = HeadReader(make)
 
     @property
     def in_head(self) -> bool:

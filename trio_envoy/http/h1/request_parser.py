@@ -13,7 +13,7 @@ from trio_envoy.errors import RemoteProtocolError
 from trio_envoy.http import hygiene
 from trio_envoy.http.h1 import lenient, target
 from trio_envoy.http.h1.framing import Framing, Length
-from trio_envoy.http.h1.head import Field, HttpParserError, first_values
+from trio_envoy.http.h1.head import Field, HttpParserError
 from trio_envoy.http.h1.options import Http1Options, Http1Stats
 from trio_envoy.http.h1.parser import FIELD_BYTES, NOT_IMPLEMENTED, Parser, field_bytes, make_headers, values_of
 from trio_envoy.http.headers import Headers
@@ -107,21 +107,29 @@ class RequestParser(Parser):
 
     def _read(self, head: bytes) -> int:
         self._line_checked = False
-        reader = self._reader
         try:
-            fields, first = reader.read(head)
+            fields = self.read(head)
         except HttpParserError:
             return self._accept_lenient(head)
-        method: bytes = reader.llhttp.get_method()
-        url = reader.urls.pop()
+        method: bytes = self.llhttp.get_method()
+        url = self.urls.pop()
         line_bytes = len(method) + len(url) + 12
         if not head.startswith(b" HTTP/1.1\r\n", line_bytes - 11) or method not in _METHODS:
-            reader.restart()
+            self.restart()
             return self._accept_lenient(head)
         size = len(head)
+        if fields is None:
+            every = self.collect(head)
+            self._accept(method, url, every, size, size - line_bytes - 2 - len(every))
+            return size
+        count = len(fields)
         # Of "name: value\r\n" Envoy counts one byte less; no look at each field is needed.
-        header_bytes = size - line_bytes - 2 - len(fields) or FIELD_BYTES
-        self._accept(method, url, fields, first, size, header_bytes)
+        header_bytes = size - line_bytes - 2 - count or FIELD_BYTES
+        if count > self._max_fields or not _SPECIAL.isdisjoint(fields):
+            self._accept(method, url, list(fields.items()), size, header_bytes)
+        else:
+            host = fields.pop(b"host", None)
+            self._add(method, url, host, make_headers(list(fields.items()), fields), (), size, header_bytes)
         return size
 
     def _accept_lenient(self, head: bytes) -> int:
@@ -132,32 +140,35 @@ class RequestParser(Parser):
         if url[:1] == b"/" and not target.path_is_plain(url):
             raise RemoteProtocolError("http1.codec_error")
         fields = self._fields_leniently(rest) if version else []  # HTTP/0.9 has none: what stands there is ignored
-        message = self._accept(method, url, fields, first_values(fields), size, field_bytes(fields))
+        message = self._accept(method, url, fields, size, field_bytes(fields))
         if not line.endswith(b"HTTP/1.1"):  # Envoy looks here, not at the version: `GET /,HTTP/1.1` passes for 1.1
             self._http_10(message, fields)
             self._open = message.keep_alive
         return size
 
-    def _accept(
-        self, method: bytes, url: bytes, fields: list[Field], first: dict[bytes, bytes], size: int, header_bytes: int
-    ) -> RequestMessage:
-        """Make the message of a head that is well formed."""
+    def _accept(self, method: bytes, url: bytes, fields: list[Field], size: int, header_bytes: int) -> RequestMessage:
+        """Take out what is special in the fields of a head that is well formed."""
         self.refused_header_bytes = header_bytes
-        count = len(fields)
-        if count > self._max_fields:
+        if len(fields) > self._max_fields:
             raise self._too_many()
-        special: Sequence[Field] = ()
-        if len(first) == count and _SPECIAL.isdisjoint(first):
-            host = first.pop(b"host", None)
-            if host is not None:
-                del fields[0 if fields[0][0] == b"host" else fields.index((b"host", host))]
-        else:
-            hosts = values_of(fields, b"host")
-            host = b",".join(hosts) if hosts else None
-            special = [field for field in fields if field[0] in _SPECIAL]
-            fields = [field for field in fields if field[0] not in _TAKEN_OUT]
-            first = first_values(fields)
-        headers = make_headers(fields, first)
+        hosts = values_of(fields, b"host")
+        host = b",".join(hosts) if hosts else None
+        special = [field for field in fields if field[0] in _SPECIAL]
+        headers = Headers([field for field in fields if field[0] not in _TAKEN_OUT])
+        return self._add(method, url, host, headers, special, size, header_bytes)
+
+    def _add(
+        self,
+        method: bytes,
+        url: bytes,
+        host: bytes | None,
+        headers: Headers,
+        special: Sequence[Field],
+        size: int,
+        header_bytes: int,
+    ) -> RequestMessage:
+        """Make the message, and find out how its body is framed."""
+        self.refused_header_bytes = header_bytes
         if self._underscores:
             self._check_underscores(headers)
         message = RequestMessage(method, host or b"", url, self._scheme, headers, size, header_bytes)
@@ -172,12 +183,13 @@ class RequestParser(Parser):
             if not hygiene.authority_is_valid(authority):
                 raise RemoteProtocolError("http.invalid_authority")
             self._authority_seen = authority
-        if b"content-length" in first and message.framing is None:
-            length = self._content_length(first[b"content-length"])
+        length_field = headers.first.get(b"content-length")
+        if length_field is not None and message.framing is None:
+            length = self._content_length(length_field)
             if length:
                 message.framing = Length(length)
         if special or message.framing is not None:
-            self._reader.restart()
+            self.restart()
             self._framing = message.framing
         if not message.keep_alive:
             self._open = False
@@ -229,7 +241,7 @@ class RequestParser(Parser):
             if hygiene.content_length(request.headers.first.get(b"content-length", b"0")):
                 raise RemoteProtocolError("http1.body_disallowed")
             message.keep_alive = False  # what follows is not HTTP
-            self._reader.restart()
+            self.restart()
         elif target.path_is_plain(url):
             target.check_asterisk(request.method, url)
         else:

@@ -12,15 +12,13 @@ from trio_envoy.errors import RemoteProtocolError
 from trio_envoy.http import hygiene
 from trio_envoy.http.h1 import lenient
 from trio_envoy.http.h1.framing import Framing, Length, UntilClose
-from trio_envoy.http.h1.head import Field, HttpParserError, first_values
+from trio_envoy.http.h1.head import Field, HttpParserError
 from trio_envoy.http.h1.options import Http1Options, Http1Stats
 from trio_envoy.http.h1.parser import FIELD_BYTES, Parser, field_bytes, make_headers, values_of
 from trio_envoy.http.headers import Headers
 from trio_envoy.http.message import Response
 
 _SPECIAL: Final = hygiene.RESPONSE_SPECIAL
-_KEEP_ALIVE: Final[Field] = (b"connection", b"keep-alive")
-_ONLY_KEEP_ALIVE: Final = (_KEEP_ALIVE,)  # what many servers always say
 _START: Final = b"HTTP/1."
 
 
@@ -84,42 +82,48 @@ class ResponseParser(Parser):
             raise RemoteProtocolError("http1.codec_error")
 
     def _read(self, head: bytes) -> int:
-        reader = self._reader
         try:
-            fields, first = reader.read(head)
+            fields = self.read(head)
         except HttpParserError:
             line, rest, size = self._split_leniently(head)
             version, status = lenient.status_line(line)
             lines = self._fields_leniently(rest)
-            self._accept(version, status, lines, first_values(lines), field_bytes(lines))
+            self._accept(version, status, lines, field_bytes(lines))
             return size
         # "HTTP/1.1 200 OK\r\n": the line ends at the first LF. Of "name: value\r\n" Envoy counts one byte less.
-        header_bytes = max(len(head) - head.find(b"\n") - 3 - len(fields), FIELD_BYTES)
-        self._accept(head[:8], reader.llhttp.get_status_code(), fields, first, header_bytes)
-        return len(head)
+        size = len(head)
+        status = self.llhttp.get_status_code()
+        count = 0 if fields is None else len(fields)
+        header_bytes = size - head.find(b"\n") - 3 - count or FIELD_BYTES
+        if fields is None or count > self._max_fields or not head.startswith(b"HTTP/1.1"):
+            every = self.collect(head) if fields is None else list(fields.items())
+            self._accept(head[:8], status, every, header_bytes - len(every) + count)
+            return size
+        if fields.get(b"connection") == b"keep-alive":  # what many servers always say, and what is so anyway
+            del fields[b"connection"]
+        if _SPECIAL.isdisjoint(fields):
+            self.refused_header_bytes = header_bytes
+            self._add(ResponseMessage(status, make_headers(list(fields.items()), fields), header_bytes))
+        else:
+            self._accept(b"HTTP/1.1", status, list(fields.items()), header_bytes)
+        return size
 
-    def _accept(
-        self, version: bytes, status: int, fields: list[Field], first: dict[bytes, bytes], header_bytes: int
-    ) -> None:
-        """Make the message of a head that is well formed."""
+    def _accept(self, version: bytes, status: int, fields: list[Field], header_bytes: int) -> None:
+        """Take out what is special in the fields of a head that is well formed."""
         self.refused_header_bytes = header_bytes
-        count = len(fields)
-        if count > self._max_fields:
+        if len(fields) > self._max_fields:
             raise self._too_many()
-        special: Sequence[Field] = ()
-        if first.get(b"connection") == b"keep-alive" and len(first) == count:
-            special = _ONLY_KEEP_ALIVE
-            fields.remove(_KEEP_ALIVE)
-            del first[b"connection"]
-        if len(first) != len(fields) or not _SPECIAL.isdisjoint(first):
-            special = [*special, *(field for field in fields if field[0] in _SPECIAL)]
-            fields = [field for field in fields if field[0] not in _SPECIAL]
-            first = first_values(fields)
-        message = ResponseMessage(status, make_headers(fields, first), header_bytes)
-        if version == b"HTTP/1.0":
-            message.keep_alive = special is _ONLY_KEEP_ALIVE
-        if special and special is not _ONLY_KEEP_ALIVE:
+        special = [field for field in fields if field[0] in _SPECIAL]
+        headers = Headers([field for field in fields if field[0] not in _SPECIAL])
+        message = ResponseMessage(status, headers, header_bytes)
+        message.keep_alive = version != b"HTTP/1.0"
+        if special:
             self._apply_special(message, special)
+        self._add(message)
+
+    def _add(self, message: ResponseMessage) -> None:
+        """Find out how the body is framed."""
+        status = message.status
         if status >= 200 or status == 101:
             self._frame(message)
         self._responses.append(message)
@@ -154,4 +158,4 @@ class ResponseParser(Parser):
             message.keep_alive = False
         self._framing = message.framing
         if size or chunked or not message.keep_alive:
-            self._reader.restart()
+            self.restart()
