@@ -248,7 +248,7 @@ async def test_a_connection_is_counted_from_its_beginning_to_its_end(autojump_cl
         answer = await ask(far, b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
         assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
         assert managed.stats.downstream_cx_active == 1
-        assert managed.stats.downstream_cx_rx_bytes_total == 27
+        assert counted(managed.services, "http.ingress.")["downstream_cx_rx_bytes_total"] == 27
         far.close()
         await trio.testing.wait_all_tasks_blocked()
 

@@ -277,3 +277,37 @@ def test_a_raw_scope_keeps_its_colons():
     assert store.scope("http.").scope("a:b", raw=True).prefix == "http.a:b."
     assert store.scope("http.a:b", raw=True).scope("c:d").prefix == "http.a:b.c_d."
     assert sanitized("a:b") == "a_b"
+
+
+def test_what_is_counted_late_is_there_when_someone_looks():
+    store = Store()
+    cell = store.scope("a.").counter("n")
+    kept = [3]
+
+    def settle():
+        cell.value += kept.pop() if kept else 0
+
+    store.scope("a.").count_late(settle)
+    assert cell.value == 0
+    assert store.value("a.n") == 3
+    assert store.value("a.n") == 3
+
+    kept.append(2)
+    store.count_no_longer(settle)
+    assert cell.value == 5
+    kept.append(1)
+    assert store.value("a.n") == 5
+
+
+def test_what_is_counted_late_is_reset_with_the_rest():
+    store = Store()
+    cell = store.scope("a.").counter("n")
+    kept = [3]
+
+    def settle():
+        cell.value += kept.pop() if kept else 0
+
+    store.count_late(settle)
+    store.reset_counters()
+
+    assert store.value("a.n") == 0

@@ -88,6 +88,7 @@ class HcmConnection:
         stats = self._manager.stats
         stats.downstream_cx_total += 1
         stats.downstream_cx_active += 1
+        self._manager.services.stats.count_late(self._count_bytes)
         if self._connection.info.tls is not None:
             stats.downstream_cx_ssl_total += 1
             stats.downstream_cx_ssl_active += 1
@@ -96,7 +97,7 @@ class HcmConnection:
         stats, info = self._manager.stats, self._connection.info
         stats.downstream_cx_active -= 1
         stats.downstream_cx_destroy += 1
-        self._count_bytes()
+        self._manager.services.stats.count_no_longer(self._count_bytes)
         if info.tls is not None:
             stats.downstream_cx_ssl_active -= 1
 
@@ -345,7 +346,6 @@ class HcmConnection:
     def _finish(self, stream: HttpStream) -> None:
         stream.guard.disarm_exchange()
         del self._streams[stream.codec]
-        self._count_bytes()
         complete(self._manager, stream, self._now())
 
     def protocol_error(self, info: StreamInfo, details: str, status: int) -> None:

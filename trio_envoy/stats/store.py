@@ -128,6 +128,10 @@ class Scope:
         self._node.blocks.append(made)
         return made
 
+    def count_late(self, settle: Callable[[], None]) -> None:
+        """See Store.count_late()."""
+        self._store.count_late(settle)
+
     def counter(self, name: str) -> Cell:
         """A counter that exists from now on; keep the cell where it counts."""
         return self._cell(Kind.COUNTER, name, Cell)
@@ -189,6 +193,20 @@ class Store:
         self._sorted: list[_Node] | None = None
         self._recording: list[Histogram] = []
         self._in_interval: list[Histogram] = []
+        self._late: dict[Callable[[], None], None] = {}
+
+    def count_late(self, settle: Callable[[], None]) -> None:
+        """Call this whenever stats are about to be read: it counts what was kept in a cheaper place until then."""
+        self._late[settle] = None
+
+    def count_no_longer(self, settle: Callable[[], None]) -> None:
+        """Call it once more, and never again."""
+        settle()
+        del self._late[settle]
+
+    def _settle(self) -> None:
+        for settle in tuple(self._late):
+            settle()
 
     def scope(self, prefix: str, *, raw: bool = False) -> Scope:
         """A scope with this prefix ("" for the root); see Scope.scope()."""
@@ -221,6 +239,7 @@ class Store:
 
     def reset_counters(self) -> None:
         """Set every counter that was used to 0; it stays used. Gauges and histograms keep what they have."""
+        self._settle()
         for node in self._nodes.values():
             node.reset_counters()
 
@@ -236,6 +255,7 @@ class Store:
             used_only: leave out what was never written.
             keep: name -> whether it is wanted.
         """
+        self._settle()
         keeps = self.settings.accepts
         nodes = self._in_order()
         pending: list[Entry] = []

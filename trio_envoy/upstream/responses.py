@@ -1,4 +1,4 @@
-"""Counting responses by status, as Envoy's CodeStats does: the names of a status are looked up once, then added to.
+"""Counting responses by status, as Envoy's CodeStats does; the many counters of one response are added to when read.
 
 Source: Envoy, http/codes.cc (chargeResponseStat, chargeResponseTiming).
 """
@@ -17,21 +17,32 @@ class ResponseCounts:
         prefixes: each of them counts all of it: ("", "external."); upstream_rq_completed of "" is left to ClusterStats.
     """
 
-    __slots__ = ("_by_status", "_prefixes", "_scope", "_times")
+    __slots__ = ("_by_status", "_new", "_prefixes", "_scope", "_times")
 
     def __init__(self, scope: Scope, prefixes: tuple[str, ...]) -> None:
         self._scope = scope
         self._prefixes = prefixes
         self._by_status: dict[int, tuple[Cell, ...]] = {}
+        self._new: dict[int, int] = {}  # status -> responses since the counters were last read
         self._times: tuple[Histogram, ...] = ()
 
     def count(self, status: int) -> None:
         """One more response with this status."""
-        cells = self._by_status.get(status)
-        if cells is None:
-            cells = self._by_status[status] = self._cells(status)
-        for cell in cells:
-            cell.value += 1
+        new = self._new
+        if status in new:
+            new[status] += 1
+        else:
+            if not self._by_status:
+                self._scope.count_late(self._settle)
+            if status not in self._by_status:
+                self._by_status[status] = self._cells(status)
+            new[status] = 1
+
+    def _settle(self) -> None:
+        for status, number in self._new.items():
+            for cell in self._by_status[status]:
+                cell.value += number
+        self._new.clear()
 
     def time(self, milliseconds: float) -> None:
         """How long a request took."""

@@ -102,6 +102,7 @@ class Pool:
     Attributes:
         host: whose connections these are.
         planned: see Keeper.
+        stats: of the cluster.
     """
 
     def __init__(self, host: Host, context: PoolContext, name: str) -> None:
@@ -117,7 +118,7 @@ class Pool:
         self.planned = inf
         self.generation = 0
         self._context = context
-        self._stats = context.stats
+        self.stats = context.stats
         self._requests = context.breakers.requests
         wanted = context.options.upstream
         self._server_name = name if wanted.auto_sni and parse_ip(name) is None else ""
@@ -183,7 +184,7 @@ class Pool:
         Raises:
             UpstreamFailure: overflow: max_requests.
         """
-        stats, host, requests = self._stats, self.host, self._requests
+        stats, host, requests = self.stats, self.host, self._requests
         if requests.count >= requests.limit:
             stats.upstream_rq_active_overflow += 1
             raise UpstreamFailure(OVERFLOW, UO, sent=False)
@@ -197,7 +198,7 @@ class Pool:
         """Count the end of a stream."""
         self._requests.give()
         self.host.rq_active -= 1
-        self._stats.upstream_rq_active -= 1
+        self.stats.upstream_rq_active -= 1
 
     def _may_connect(self) -> bool:
         """Whether the circuit breaker lets a connection be made; counts if not."""

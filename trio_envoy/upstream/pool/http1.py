@@ -70,6 +70,14 @@ class Link:
         """The exchange is over; a channel that is closed by now is of no further use."""
         self._pool.returned(self)
 
+    def count_bytes(self) -> None:
+        """Add to the counters of the cluster what was moved since the last time."""
+        info, stats = self.channel.info, self._pool.stats
+        received, sent = info.bytes_received, info.bytes_sent
+        stats.upstream_cx_rx_bytes_total += received - self.received
+        stats.upstream_cx_tx_bytes_total += sent - self.sent
+        self.received, self.sent = received, sent
+
     def report_gone(self) -> None:
         """Called from the poller's task: the peer has closed while nobody reads, so while it is idle."""
         self._pool.keeper.report_gone(self)
@@ -171,6 +179,7 @@ class Http1Pool(Pool):
         channel = await self._dial(ALPN)
         link = Link(self, channel, born)
         link.connection = Http1ClientConnection(channel, self._codec.options, self._codec.stats, link)
+        self._context.services.stats.count_late(link.count_bytes)
         return link
 
     def _begun(self) -> None:
@@ -180,7 +189,6 @@ class Http1Pool(Pool):
     def returned(self, link: Link) -> None:
         """A stream is over: use its connection for who waits, keep it, or count its end."""
         self._end()
-        self._count_bytes(link)
         connection, channel = link.connection, link.channel
         if channel.closed:
             if connection.protocol_error:
@@ -196,13 +204,6 @@ class Http1Pool(Pool):
             self._reuse(link)
         else:
             self._rest(link)
-
-    def _count_bytes(self, link: Link) -> None:
-        info, stats = link.channel.info, self._stats
-        received, sent = info.bytes_received, info.bytes_sent
-        stats.upstream_cx_rx_bytes_total += received - link.received
-        stats.upstream_cx_tx_bytes_total += sent - link.sent
-        link.received, link.sent = received, sent
 
     def _spent(self, link: Link) -> bool:
         """Whether a connection is not to be used again, although it could."""
@@ -265,6 +266,7 @@ class Http1Pool(Pool):
         self._closed(link, remote=remote, active=False)
 
     def _closed(self, link: Link, *, remote: bool, active: bool) -> None:
+        self._context.services.stats.count_no_longer(link.count_bytes)
         self._context.stats.upstream_rq_per_cx.record(link.served)
         self._ended(link.born, remote=remote, active=active)
 

@@ -170,9 +170,9 @@ class Http2Pool(Pool):
         self._end()
         self._count_bytes(link)
         if ending is Ending.RESET_BY_PEER:
-            self._stats.upstream_rq_rx_reset += 1
+            self.stats.upstream_rq_rx_reset += 1
         elif ending is Ending.RESET_BY_US:
-            self._stats.upstream_rq_tx_reset += 1
+            self.stats.upstream_rq_tx_reset += 1
         if not link.connection.active:
             link.idle_since = trio.current_time()
             if link.retired:
