@@ -234,3 +234,11 @@ async def calling(options=None, *, limit_bytes=1 << 20):
         await peer.send()
         yield SimpleNamespace(client=client, peer=peer, stats=stats, tasks=tasks)
         tasks.cancel_scope.cancel()
+
+
+def frames_of(data):
+    """The frames in these bytes."""
+    while data:
+        size = _HEAD + int.from_bytes(data[:3], "big")
+        yield data[:size]
+        data = data[size:]

@@ -6,6 +6,7 @@ import pytest
 import trio
 import trio.testing
 
+from tests.http.h2.fakes import calling, frames_of
 from trio_envoy.errors import RemoteProtocolError, UpstreamFailure
 from trio_envoy.http.body import BytesBody, read_all
 from trio_envoy.http.h2.options import Http2Options, KeepAlive
@@ -326,6 +327,20 @@ async def test_a_ping_before_the_first_stream_after_a_rest(http2, autojump_clock
         await exchange(world, http2.a_request())
         await trio.sleep(1)
         assert len(pings) == 1
+
+
+async def test_the_ping_goes_ahead_of_the_stream_and_is_not_repeated(http2, autojump_clock):
+    async with calling(pinging(idle_interval=5.0)) as world:
+        await trio.sleep(6)
+        output, world.peer.channel.send = [], lambda data: len(data)  # it does not answer any more
+        stream = world.client.open()
+        world.client.channel.send = lambda data: output.append(data) or len(data)
+        with trio.move_on_after(1):
+            await stream.exchange(http2.a_request(), None, None)
+        stream.release()
+        kinds = [frame[3] for frame in frames_of(b"".join(output))]
+        assert kinds[:2] == [6, 1]  # PING, HEADERS
+        assert kinds.count(6) == 1
 
 
 async def test_an_upstream_that_answers_no_ping_fails_its_streams(http2, autojump_clock):

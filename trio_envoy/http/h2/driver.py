@@ -243,7 +243,7 @@ class Driver(ABC):
         self.unflushed = 0
         self._ping_wake = Wake()
         self._pong_wake = Wake()
-        self._pongs = 0
+        self._asked = False  # a PING is on its way, and not its answer
         self._heard = 0  # reads so far
 
     @property
@@ -339,10 +339,10 @@ class Driver(ABC):
         while not self.channel.closed:
             with trio.move_on_after(pause):
                 await self._ping_wake.wait()
-            pongs, heard = self._pongs, self._heard
-            self.session.ping()
+            heard = self._heard
+            self._ask()
             self.flush()
-            while pongs == self._pongs:
+            while self._asked:
                 with trio.move_on_after(settings.timeout):
                     await self._pong_wake.wait()
                 if heard == self._heard:
@@ -353,12 +353,18 @@ class Driver(ABC):
                 heard = self._heard
 
     def ping_now(self) -> None:
-        """Let keep_alive() ask at once."""
+        """Ask now, ahead of what is sent next; keep_alive() waits for the answer."""
+        self._ask()
         self._ping_wake.set()
+
+    def _ask(self) -> None:
+        if not self._asked:
+            self._asked = True
+            self.session.ping()
 
     def ponged(self) -> None:
         """The peer has answered."""
-        self._pongs += 1
+        self._asked = False
         self._pong_wake.set()
 
     def wake_senders(self) -> None:

@@ -150,7 +150,8 @@ class Http2ServerConnection(Driver):
                 return True
 
     def _broken(self, error: h2.SessionError) -> None:
-        """The client broke the protocol: count it, and let the streams know."""
+        """The client broke the protocol: count it, and let the log and the streams know."""
+        self.channel.info.flags |= DPE
         if error.flood:
             setattr(self.stats, error.flood, getattr(self.stats, error.flood) + 1)
         else:
