@@ -6,8 +6,8 @@ import os
 import platform
 import re
 import subprocess
-import sysconfig
 from collections.abc import Sequence
+from pathlib import Path
 
 from tests.bench.proxies import envoy
 from tests.bench.report import tables
@@ -64,10 +64,9 @@ def document(results: Sequence[Result], setting: Setting) -> str:
 
 
 def _build() -> str:
-    """How the interpreter was built, which moves our figures by a tenth and more."""
-    shared = "shared library" if sysconfig.get_config_var("Py_ENABLE_SHARED") else "static"
-    optimized = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
-    return f"{shared}, {'with' if optimized else 'no'} --enable-optimizations"
+    """How the interpreter is linked, which moves our figures by a tenth and more."""
+    shared = "/libpython" in Path("/proc/self/maps").read_text()
+    return "as a shared library" if shared else "as one binary"
 
 
 def _version(command: Sequence[str], pattern: str) -> str:
