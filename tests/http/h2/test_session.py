@@ -4,6 +4,7 @@ import h2.connection
 import pytest
 from hyperframe.frame import DataFrame, GoAwayFrame, PingFrame, PriorityFrame, RstStreamFrame
 
+from tests.http.h2.fakes import H2
 from trio_envoy.http.h2 import session as h2session
 from trio_envoy.http.h2.options import Http2Options
 from trio_envoy.http.h2.session import Data, GoAway, Head, Pong, Reset, Session, SessionError, Trailers, Window
@@ -266,3 +267,16 @@ def test_secrets_are_in_no_table(field, indexed):
         sizes.append(len(data))
         assert deliver(ends.server, data) == [Head(stream_id, [*REQUEST, field], ended=True)]
     assert sizes[1] < sizes[0] - 3 if indexed else field[1] and sizes[1] >= 9 + len(field[1]) // 2
+
+
+@pytest.mark.parametrize("size", [0, 100, 4096, 65536])
+def test_the_size_of_our_compression_table_is_agreed(size):
+    server, peer = Session(Http2Options(table_size=size), client=False), H2()
+    for _ in range(6):
+        stream_id = peer.next_stream_id()
+        peer.send_head(stream_id, [*REQUEST, (b"x", b"y" * 90)], ended=True)
+        assert deliver(server, peer.take_output())[-1] == Head(stream_id, [*REQUEST, (b"x", b"y" * 90)], ended=True)
+        peer.receive(server.take_output())
+
+    assert peer.lib.encoder.header_table_size == size
+    assert server._connection.decoder.header_table_size == size

@@ -49,7 +49,7 @@ class Owner(Protocol):
         """The peer allows more streams or fewer, or sent GOAWAY. Never blocks."""
 
 
-class Http2ClientConnection(Driver):
+class Http2ClientConnection(Driver["Http2ClientStream"]):
     """One upstream connection.
 
     Args:
@@ -73,7 +73,6 @@ class Http2ClientConnection(Driver):
         stats.nghttp2_upstream_connections += 1
         self.options = options
         self.owner = owner
-        self.streams: dict[int, Http2ClientStream] = {}
         self.active = 0
         self.served = 0
         self.going_away = False
@@ -91,9 +90,6 @@ class Http2ClientConnection(Driver):
         if self.going_away or self.closed:
             return 0
         return max(min(self.session.max_streams, self.options.max_streams) - self.active, 0)
-
-    def senders(self) -> list[Sender]:
-        return [stream.sender for stream in self.streams.values()]
 
     def open(self) -> Http2ClientStream:
         """A stream; there must be one available. It counts until it is released."""
@@ -258,7 +254,7 @@ class Http2ClientStream:
         self._begin(request)
         body = request.body
         ready = None if body is None else self._send_what_is_here(body)
-        self._connection.flush()
+        self._connection.flush_soon()
         if ready is not None and body is not None:
             scope = self._upload_scope = trio.CancelScope()
             if tasks is None:
@@ -459,6 +455,6 @@ class Http2ClientStream:
             if connection.session.reset(stream_id, h2.INTERNAL_ERROR):  # not CANCEL, as in Envoy
                 connection.stats.tx_reset += 1
         self._body.drop()
-        connection.flush()
+        connection.flush_soon()
         self.info = None
         connection.ended(self, self._ending)

@@ -3,7 +3,8 @@
 Rules:
 1. One task reads the connection. What it reads goes to the streams' queues, which the peer's window bounds; it never
    waits for a stream, so one that nobody reads does not stop the others.
-2. Whoever has something to say writes at once if the socket takes it; the rest waits in the outbox for the writer task.
+2. Whoever is alone and has something to say writes at once; with several streams the writer task writes once a turn
+   for all of them. What the socket does not take waits in the outbox.
    Bodies are sent only while the outbox is short: a client that reads nothing holds a bounded amount of memory.
 3. Window is given back when a body is read, never before.
 4. Who ends a connection in order waits until the peer has taken what was said, as long as it goes on taking: linger().
@@ -14,7 +15,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import trio
 from trio.lowlevel import checkpoint
@@ -45,7 +46,7 @@ class StreamBody:
 
     __slots__ = ("_chunks", "_driver", "_error", "_info", "_stream_id", "_wake", "ended", "received", "trailers")
 
-    def __init__(self, driver: Driver, stream_id: int, info: StreamInfo | None = None) -> None:
+    def __init__(self, driver: Driver[Any], stream_id: int, info: StreamInfo | None = None) -> None:
         self._driver = driver
         self._stream_id = stream_id
         self._chunks: deque[tuple[bytes, int]] = deque()
@@ -117,7 +118,7 @@ class Sender:
 
     __slots__ = ("_driver", "ended", "sent", "stream_id", "wake")
 
-    def __init__(self, driver: Driver, stream_id: int) -> None:
+    def __init__(self, driver: Driver[Any], stream_id: int) -> None:
         self._driver = driver
         self.stream_id = stream_id
         self.ended = False
@@ -181,12 +182,12 @@ class Sender:
             chunk = await self._next(body) if following is None else following
         if not self.ended:
             self.end(body.trailers)
-        self._driver.flush()
+        self._driver.flush_soon()
 
     async def _next(self, body: Body) -> bytes:
         chunk = body.read_nowait()
         if chunk is None:
-            self._driver.flush()
+            self._driver.flush_soon()
             chunk = await body.read()
         return chunk
 
@@ -219,7 +220,20 @@ class Sender:
                 await checkpoint()
 
 
-class Driver(ABC):
+class Stream(Protocol):
+    """What a driver must know of a stream.
+
+    Attributes:
+        sender: what is sent on it.
+    """
+
+    sender: Sender
+
+
+S = TypeVar("S", bound=Stream)
+
+
+class Driver(ABC, Generic[S]):
     """One HTTP/2 connection over a channel.
 
     Attributes:
@@ -228,6 +242,7 @@ class Driver(ABC):
         stats: of its side.
         unflushed: bytes of bodies in the session since the last flush.
         details: why we closed it at once, as in %RESPONSE_CODE_DETAILS%; "" if we did not.
+        streams: by id.
     """
 
     details = ""
@@ -235,10 +250,12 @@ class Driver(ABC):
     def __init__(self, channel: Channel, session: Session, stats: Http2Stats, view: memoryview) -> None:
         self.channel = channel
         self.session = session
+        self.streams: dict[int, S] = {}
         self.stats = stats
         self._view = view
         self._out = Outbox(stats)
         self._out_wake = Wake()
+        self._due = False  # the writer shall flush
         self._progress = Wake()  # the socket has taken something from the outbox
         self.unflushed = 0
         self._ping_wake = Wake()
@@ -256,20 +273,25 @@ class Driver(ABC):
         """Many streams are over, but not their tasks, which get some turns before more is read."""
         return False
 
-    @abstractmethod
-    def senders(self) -> list[Sender]:
-        """Those of all streams, to be woken when there is room."""
-
     def credit(self, stream_id: int, size: int) -> None:
         """So much of a body was read."""
         if not self.channel.closed:
             self.session.credit(stream_id, size)
+            self.flush_soon()
+
+    def flush_soon(self) -> None:
+        """Send what there is together with what other streams have to say in this turn."""
+        if len(self.streams) < 2:
             self.flush()
+        elif not self._due:
+            self._due = True
+            self._out_wake.set()
 
     def flush(self) -> None:
         """Send what there is, as far as the socket takes it now. Never raises: a broken socket ends the reader."""
         data = self.session.take_output()
         self.unflushed = 0
+        self._due = False
         if not data or self.channel.closed:
             return
         out, sent = self._out, 0
@@ -294,11 +316,15 @@ class Driver(ABC):
         try:
             while True:
                 await self._out_wake.wait()
+                if self._due:
+                    self.flush()
                 while out:
                     await channel.wait_write()
                     congested = self.congested
                     out.sent(channel.send(out.first(HIGH_WATER)))
                     self._progress.set()
+                    if self._due:
+                        self.flush()
                     if congested and not self.congested:
                         self.wake_senders()
         except (OSError, trio.ClosedResourceError):
@@ -369,8 +395,8 @@ class Driver(ABC):
 
     def wake_senders(self) -> None:
         """There may be room: for the connection, or in the socket."""
-        for sender in self.senders():
-            sender.wake.set()
+        for stream in self.streams.values():
+            stream.sender.wake.set()
 
     async def receive(self) -> bytes:
         """The next bytes of the peer; b"" when there will be none."""

@@ -13,6 +13,8 @@ import h2.events
 import h2.stream
 import hyperframe.frame
 
+from trio_envoy.http.h2.compression import Decoder, Encoder
+
 
 class StreamClosed(h2.events.Event):
     """A stream is ended on both sides, or reset, by what came."""
@@ -27,6 +29,8 @@ class Connection(h2.connection.H2Connection):
 
     def __init__(self, config: h2.config.H2Configuration) -> None:
         super().__init__(config)
+        self.encoder = Encoder()
+        self.decoder = Decoder()
         self.events: list[h2.events.Event] = []
 
     def _receive_frame(self, frame: hyperframe.frame.Frame) -> list[h2.events.Event]:

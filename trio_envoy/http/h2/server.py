@@ -16,7 +16,7 @@ from trio_envoy.errors import RemoteProtocolError
 from trio_envoy.http.codec import Handler
 from trio_envoy.http.h2 import messages
 from trio_envoy.http.h2 import session as h2
-from trio_envoy.http.h2.driver import Driver, Sender, StreamBody
+from trio_envoy.http.h2.driver import Driver, StreamBody
 from trio_envoy.http.h2.floods import DETAILS, Resets
 from trio_envoy.http.h2.server_stream import Http2ServerStream
 from trio_envoy.http.headers import Headers
@@ -33,7 +33,7 @@ _TOO_MANY_STREAMS: Final = "The user callback function failed"  # what Envoy log
 _BEHIND: Final = 100  # streams; see Driver.behind
 
 
-class Http2ServerConnection(Driver):
+class Http2ServerConnection(Driver[Http2ServerStream]):
     """One downstream connection (http.codec.ServerConnection).
 
     Args:
@@ -51,7 +51,6 @@ class Http2ServerConnection(Driver):
         super().__init__(channel, session, context.http2_stats, context.view)
         self.context = context
         self.handler = handler
-        self.streams: dict[int, Http2ServerStream] = {}
         self._guard = guard
         self._beginning = beginning
         self._tasks: trio.Nursery | None = None
@@ -71,9 +70,6 @@ class Http2ServerConnection(Driver):
     @property
     def behind(self) -> bool:
         return len(self.streams) > self.session.open_streams + _BEHIND
-
-    def senders(self) -> list[Sender]:
-        return [stream.sender for stream in self.streams.values()]
 
     async def serve(self) -> None:
         """Serve streams until the client, a deadline or a drain ends it.
@@ -394,6 +390,6 @@ class Http2ServerConnection(Driver):
             self._resets.closed()
             del self.streams[stream.sender.stream_id]
             self.stats.streams_active -= 1
-            self.flush()
+            self.flush_soon()
             if not self.streams:
                 self._rest()

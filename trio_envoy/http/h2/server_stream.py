@@ -126,8 +126,9 @@ class Http2ServerStream:
                 await sender.body(body, (first,) if first else (), self.guard)
             finally:
                 info.bytes_sent = sender.sent
+        else:
+            self._connection.flush_soon()
         info.wire_bytes_sent = info.header_bytes_sent + info.bytes_sent
-        self._connection.flush()
         self.finished = True
 
     def reset(self) -> None:
@@ -138,7 +139,7 @@ class Http2ServerStream:
             and self._connection.session.reset(self.sender.stream_id, h2.INTERNAL_ERROR)
         ):
             self._connection.stats.tx_reset += 1
-            self._connection.flush()
+            self._connection.flush_soon()
         self.finished = True
 
     def close_after(self) -> None:

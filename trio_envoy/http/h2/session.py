@@ -20,7 +20,7 @@ from hyperframe.frame import GoAwayFrame, RstStreamFrame
 
 from trio_envoy.http.h2.floods import Floods
 from trio_envoy.http.h2.library import Connection, StreamClosed
-from trio_envoy.http.h2.options import Http2Options
+from trio_envoy.http.h2.options import DEFAULT_TABLE_SIZE, Http2Options
 
 NO_ERROR: Final = 0
 PROTOCOL_ERROR: Final = 1
@@ -160,7 +160,10 @@ class Session:
         if options.allow_connect and not client:
             settings[h2.settings.SettingCodes.ENABLE_CONNECT_PROTOCOL] = 1
         self._connection.local_settings = h2.settings.Settings(client=client, initial_values=settings)
-        self._connection.decoder.max_header_list_size = options.max_head_bytes * _HEAD_SLACK
+        decoder = self._connection.decoder
+        decoder.max_header_list_size = options.max_head_bytes * _HEAD_SLACK
+        decoder.max_allowed_table_size = max(options.table_size, DEFAULT_TABLE_SIZE)  # until the peer has taken it
+        self._table_size = options.table_size
         self._connection.initiate_connection()
         if options.connection_window > _DEFAULT_WINDOW:
             self._connection.increment_flow_control_window(options.connection_window - _DEFAULT_WINDOW)
@@ -263,6 +266,7 @@ class Session:
                 return Pong()
             case h2.events.SettingsAcknowledged():
                 self.acknowledged = True
+                self._connection.decoder.max_allowed_table_size = self._table_size
             case h2.events.WindowUpdated():
                 return Window(event.stream_id)
             case h2.events.RemoteSettingsChanged():
