@@ -10,6 +10,7 @@ from trio_envoy.errors import RemoteProtocolError
 from trio_envoy.http.body import BytesBody
 from trio_envoy.http.h2.driver import HIGH_WATER, StreamBody
 from trio_envoy.http.h2.options import Http2Options, KeepAlive
+from trio_envoy.http.h2.server import Http2ServerConnection
 from trio_envoy.http.h2.session import PREFACE
 from trio_envoy.http.headers import Headers
 from trio_envoy.http.message import Response
@@ -257,3 +258,25 @@ async def test_a_closed_connection_is_kept_alive_no_longer(http2, autojump_clock
         world.client.close()
         with trio.fail_after(1):
             await world.client.keep_alive(KeepAlive(interval=1.0, timeout=1.0, jitter=0.0, idle_interval=1.0))
+
+
+async def test_a_channel_that_is_closed_under_the_reader_is_at_its_end(http2, autojump_clock, monkeypatch):
+    async with http2.connected() as world:
+
+        async def closed():
+            raise trio.ClosedResourceError
+
+        monkeypatch.setattr(world.client.channel, "recv_into", lambda view: None)
+        monkeypatch.setattr(world.client.channel, "wait_read", closed)
+        assert await world.client.receive() == b""
+
+
+async def test_who_stays_behind_is_not_waited_for_without_end(http2, autojump_clock, monkeypatch):
+    monkeypatch.setattr(Http2ServerConnection, "behind", True)
+    async with http2.serving() as world:
+        peer = Peer(world.channel)
+        world.tasks.start_soon(peer.run)
+        for _ in range(2):
+            peer.session.ping()
+            await peer.send()
+        assert len(peer.events) == 2

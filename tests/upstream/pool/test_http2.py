@@ -422,3 +422,49 @@ async def held(cluster):
         await trio.sleep(1)
     finally:
         stream.release()
+
+
+async def test_a_change_that_makes_no_room_serves_nobody(services, autojump_clock, nursery):
+    Codec.allowed = 1
+    async with live(services, max_connections=1) as cluster:
+        served = []
+        busy = await open_stream(cluster)
+        nursery.start_soon(serve, cluster, "waiting", served)
+        await wait_all_tasks_blocked()
+
+        Codec.made[0].owner.room_changed(Codec.made[0])
+        await wait_all_tasks_blocked()
+        assert served == []
+        busy.release()
+        await trio.sleep(1)
+        assert served == ["waiting"]
+
+
+async def test_a_second_goaway_changes_nothing(services, autojump_clock):
+    async with live(services) as cluster:
+        stream = await open_stream(cluster)
+        stream.codec.going_away = True
+        for _ in range(2):
+            stream.codec.owner.room_changed(stream.codec)
+
+        assert counted(services)["upstream_cx_close_notify"] == 1
+        assert not stream.codec.channel.closed
+        stream.release()
+        assert stream.codec.channel.closed
+
+
+async def test_who_waits_goes_on_when_the_last_connection_goes(services, autojump_clock, nursery):
+    Codec.allowed = 1
+    async with live(services, max_connections=1) as cluster:
+        served = []
+        busy = await open_stream(cluster)
+        for name in ("one", "two"):
+            nursery.start_soon(serve, cluster, name, served)
+        await wait_all_tasks_blocked()
+        busy.codec.close()
+        busy.release()
+        await trio.sleep(1)
+
+        assert sorted(served) == ["one", "two"]
+        assert at_rest(cluster)
+        assert connections(cluster) == 1
