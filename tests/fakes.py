@@ -57,6 +57,7 @@ class Scripted:
     on_connection: Callable[[Connection], Awaitable[None]] | None = None
     on_accept: Callable[[Connection], Awaitable[None]] | None = None
     accept: Callable[..., Awaitable[object]] | None = None
+    handshake_failed: Callable[..., None] | None = None
 
 
 @register(Category.NETWORK_FILTER, "test.scripted", config=Scripted)
@@ -65,7 +66,7 @@ class Scripted:
 def _scripted(config: Scripted, context: object) -> object:
     made = type("Scripted", (), {})()
     made.context = context
-    for name in ("serve", "on_connection", "on_accept", "accept"):
+    for name in ("serve", "on_connection", "on_accept", "accept", "handshake_failed"):
         does = getattr(config, name)
         if does is not None:
             setattr(made, name, does)

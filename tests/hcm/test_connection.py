@@ -237,6 +237,7 @@ async def test_a_request_that_never_became_one_is_counted_and_logged(status, fla
 
     assert exchange.logged == (status, logged, "why")
     assert exchange.managed.stats.downstream_cx_protocol_error == protocol_errors
+    assert exchange.hcm._connection.info.flags == (flags_of("DPE") if protocol_errors else 0)
     assert exchange.counts["total"] == 1
     assert exchange.counts.get("completed", 0) == exchange.counts.get("response_before_rq_complete", 0) == bool(status)
     assert exchange.counts["rx_reset"] == 1

@@ -155,6 +155,7 @@ async def test_a_broken_request_body_is_answered_400():
     assert exchange.logged == (400, "DPE", "http1.codec_error")
     assert exchange.counts["response_before_rq_complete"] == exchange.counts["rx_reset"] == 1
     assert exchange.managed.stats.downstream_cx_protocol_error == 1
+    assert exchange.hcm._connection.info.flags == flags_of("DPE")
 
 
 async def test_a_broken_request_body_after_the_response_has_begun_resets():

@@ -14,6 +14,7 @@ from trio_envoy.errors import ConfigError
 from trio_envoy.hcm.filter import TerminalFilter
 from trio_envoy.hcm.manager import HttpConnectionManager
 from trio_envoy.http.message import LocalReply, Response
+from trio_envoy.net.filter import CountsHandshakes
 
 
 def a_manager(services=None, terminal=None, **config):
@@ -205,3 +206,19 @@ async def test_draining_is_the_listeners_to_say():
     assert not manager.draining()
     wanted.append(1)
     assert manager.draining()
+
+
+@pytest.mark.parametrize("local", [True, False])
+async def test_connections_that_were_never_served_count_too(local):
+    manager = HttpConnectionManager(
+        Config(stat_prefix="x", route_config=table(), http_filters=filters(Answering())), a_filter_context()
+    )
+
+    manager.handshake_failed(0.5, local=local)
+
+    stats = manager.stats
+    assert (stats.downstream_cx_total, stats.downstream_cx_ssl_total, stats.downstream_cx_destroy) == (1, 1, 1)
+    assert (stats.downstream_cx_destroy_local, stats.downstream_cx_destroy_remote) == (local, not local)
+    stats.downstream_cx_length_ms.close_interval()
+    assert stats.downstream_cx_length_ms.used
+    assert isinstance(manager, CountsHandshakes)

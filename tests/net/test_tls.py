@@ -148,8 +148,46 @@ async def test_a_reset_is_the_end(poller):
     server, client = await pair.shake()
     client.reset()
 
-    assert await receive_some(server) == b""  # ssl.SSLSocket does not tell the two apart
+    assert await receive_some(server) == b""  # ssl.SSLSocket does not tell the two apart, but
+    assert "Connection reset by peer" in server.info.transport_failure
     server.close()
+
+
+async def test_a_reset_that_nobody_has_read_is_told_too(poller):
+    pair = Pair(poller, server_context(), client_context())
+    server, client = await pair.shake()
+    gone = trio.Event()
+    server.on_gone = gone.set
+    client.reset()
+    if poller.edges:
+        await gone.wait()
+    server.close()
+
+    assert ("Connection reset by peer" in server.info.transport_failure) is poller.edges
+
+
+@pytest.mark.parametrize("how", ["close", "shutdown_write"])
+async def test_other_ends_are_no_resets(poller, how):
+    pair = Pair(poller, server_context(), client_context(ssl.TLSVersion.TLSv1_2))
+    server, client = await pair.shake()
+    getattr(client, how)()
+
+    assert await receive_some(server) == b""
+    assert server.info.transport_failure == ""
+    server.close()
+    client.close()
+
+
+async def test_nothing_is_sent_to_a_peer_that_has_ended_without_a_word(poller):
+    pair = Pair(poller, server_context(), client_context(ssl.TLSVersion.TLSv1_2))
+    server, client = await pair.shake()
+    socket.socket.shutdown(client._tls, socket.SHUT_WR)
+
+    assert await receive_some(server) == b""
+    with pytest.raises(BlockingIOError):
+        socket.socket.recv(client._tls, 1)
+    server.close()
+    client.close()
 
 
 async def test_a_reset_in_the_handshake_is_told(poller):

@@ -57,6 +57,7 @@ class TestDefaults:
         assert (context.minimum_version, context.maximum_version) == (TLSv1_2, TLSv1_3)
         assert context.verify_mode is ssl.CERT_NONE
         assert context.options & ssl.OP_NO_RENEGOTIATION
+        assert context.options & ssl.OP_IGNORE_UNEXPECTED_EOF
         assert compiled.facts.chain.path == "<inline>"
         assert compiled.facts.ca is None
 

@@ -32,6 +32,7 @@ def client_context(version=None, **options) -> ssl.SSLContext:
 
 
 def _configured(context, version, *, alpn=(), ask=False, cert=None):
+    context.options |= ssl.OP_IGNORE_UNEXPECTED_EOF  # as net.tls_context sets it
     if version is not None:
         context.minimum_version = context.maximum_version = version
     if alpn:

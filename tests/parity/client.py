@@ -284,7 +284,11 @@ class Client:
                 server_hostname=line.tls.get("sni", "localhost"),
                 https_compatible=True,
             )
-            await stream.do_handshake()
+            try:
+                await stream.do_handshake()
+            except BaseException:
+                await trio.aclose_forcefully(raw)
+                raise
         connection = Connection(stream, raw, Reader(stream))
         if line.via:
             self._open[line.via] = connection

@@ -14,7 +14,7 @@ from trio_envoy.extensions.filters.network.echo import Echo
 from trio_envoy.hcm.context import FilterContext
 from trio_envoy.net.channel import send_all
 from trio_envoy.net.memory_channel import memory_channel_pair
-from trio_envoy.net.stream_info import NR, TlsInfo
+from trio_envoy.net.stream_info import DPE, NR, TlsInfo
 from trio_envoy.server import connections
 from trio_envoy.server.connections import ConnectionHandler
 from trio_envoy.server.stats import ServerStats
@@ -343,6 +343,23 @@ class TestTransport:
         assert caplog.records == []
         assert handler.stats.downstream_cx_destroy == 1
 
+    @pytest.mark.parametrize("limit", [2.0, 5.0])
+    async def test_a_filter_that_counts_is_told_of_it(self, autojump_clock, limit):
+        told = []
+
+        async def accept(_channel):
+            await trio.sleep(3)
+            raise CloseConnection("bad certificate")
+
+        def failed(seconds, *, local):
+            told.append((seconds, local))
+
+        counting = Filter(name="s", typed_config=Scripted(serve=never, handshake_failed=failed))
+        _client, server = memory_channel_pair()
+        await self.a_handler(accept, limit, counting).serve(server)
+
+        assert told == [(pytest.approx(min(limit, 3.0)), limit < 3)]
+
 
 class TestDrain:
     async def test_the_filter_is_told_or_else_the_channel_closed(self, autojump_clock, nursery):
@@ -393,6 +410,15 @@ class TestAccessLog:
         await wait_all_tasks_blocked()
 
         assert lines == [(0, "", 5, 5, pytest.approx(2))]
+
+    async def test_flags_of_the_connection_are_in_its_entry(self, autojump_clock, lines):
+        async def serve(connection):
+            connection.info.flags |= DPE
+
+        _client, server = memory_channel_pair()
+        await a_handler(serving(serve), access_log=(object(),)).serve(server)
+
+        assert lines == [(DPE, "", 0, 0, 0)]
 
     async def test_one_that_no_chain_takes_has_its_flag(self, autojump_clock, lines):
         handler = a_handler(chain={"filter_chain_match": FilterChainMatch(destination_port=99)}, access_log=(object(),))

@@ -259,6 +259,7 @@ class HcmConnection:
     async def _broken(self, stream: HttpStream, error: RemoteProtocolError) -> None:
         """The client broke the framing of the request's body: 400 if nothing was sent, else the stream is reset."""
         self._manager.stats.downstream_cx_protocol_error += 1
+        self._connection.info.flags |= DPE
         if stream.codec.responded:
             self._abort(stream, DPE, error.details)
             return
@@ -358,6 +359,7 @@ class HcmConnection:
         if status and status != _TOO_SLOW:
             stats.downstream_cx_protocol_error += 1
             info.flags |= DPE
+            self._connection.info.flags |= DPE
         info.details = details
         info.status = status
         count_rejected(self._manager, info)

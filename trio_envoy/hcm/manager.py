@@ -159,6 +159,18 @@ class HttpConnectionManager:
         """Whether connections are to end with their next response."""
         return self.context.draining()
 
+    def handshake_failed(self, seconds: float, *, local: bool) -> None:
+        """Count a connection that ended before it could be served; see net.filter.HandshakeFailed."""
+        stats = self.stats
+        stats.downstream_cx_total += 1
+        stats.downstream_cx_ssl_total += 1
+        stats.downstream_cx_destroy += 1
+        if local:
+            stats.downstream_cx_destroy_local += 1
+        else:
+            stats.downstream_cx_destroy_remote += 1
+        stats.downstream_cx_length_ms.record(seconds * 1000)
+
     async def serve(self, connection: Connection) -> None:
         """Serve the connection to its end; see TerminalFilter."""
         await HcmConnection(self, connection).serve()

@@ -61,6 +61,25 @@ class TerminalFilter(Protocol):
         """
 
 
+class HandshakeFailed(Protocol):
+    """Called instead of TerminalFilter.serve() when the transport socket could not accept a connection."""
+
+    def __call__(self, seconds: float, *, local: bool) -> None:
+        """Count it.
+
+        Args:
+            seconds: that the connection lasted.
+            local: we gave it up, because it took too long.
+        """
+
+
+@runtime_checkable
+class CountsHandshakes(Protocol):
+    """A terminal filter that counts connections whether or not they get as far as to be served."""
+
+    handshake_failed: HandshakeFailed
+
+
 @attrs.frozen(eq=False)
 class TransportContext:
     """What factories of transport sockets are given.

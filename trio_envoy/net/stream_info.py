@@ -118,6 +118,7 @@ class ConnectionInfo:
         server_name: SNI as a listener filter found it, "" when none did; tls.sni is what the handshake told.
         filter_chain: name of the filter chain; listener: name of the listener.
         bytes_received, bytes_sent: counted by the channel, above TLS.
+        flags: response flags of the connection itself, for the log of the listener.
         transport_failure: why the transport socket failed, as Envoy words it.
         connect_start, connect_end: trio times (upstream): connecting began, hands were shaken; nan when unknown.
     """
@@ -129,6 +130,7 @@ class ConnectionInfo:
     direction: str = "UNSPECIFIED"
     bytes_received: int = 0
     bytes_sent: int = 0
+    flags: int = 0
     transport_failure: str = ""
     termination_details: str = ""
     connect_start: float = nan

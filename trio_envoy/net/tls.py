@@ -6,6 +6,7 @@ Rules:
 3. A renegotiation is refused, so the two directions do not wait for each other once the hands are shaken; where OpenSSL
    wants the other direction all the same (a key update), Trio's own wait_readable and wait_writable are used.
 4. What the TLS library says of a failure goes into info.transport_failure and is counted, in the handshake and later.
+5. To the ssl module a reset is an end like any other; what it was, the socket tells.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any, Final
 
 from trio.lowlevel import wait_readable, wait_writable
 
-from trio_envoy.net.address import parse_ip
+from trio_envoy.net.address import AF_UNIX, parse_ip
 from trio_envoy.net.channel import Buffer, Channel
 from trio_envoy.net.poller import TURNS, Poller
 from trio_envoy.net.socket_channel import SocketChannel
@@ -28,6 +29,8 @@ from trio_envoy.net.tls_errors import NO_CERTIFICATE, VERIFY_FAILED, failure_tex
 from trio_envoy.stats.declare import Counter, StatsBlock
 from trio_envoy.stats.store import Cell, Scope
 
+_TCP_INFO: Final[int | None] = getattr(socket, "TCP_INFO", None)  # Linux
+_TCP_CLOSE: Final = 7  # tcpi_state, the first byte; after a FIN it is CLOSE_WAIT
 _RECORD_BYTES: Final = 16384  # the most that a record holds (RFC 8446, section 5.1)
 
 
@@ -161,17 +164,18 @@ class TlsChannel(SocketChannel):
                     await self.wait_write()
         except OSError as error:
             self._counts.failed(error, self.info)
+            if not self.info.transport_failure and _was_reset(self._tls):
+                self._counts.failed(ConnectionResetError(errno.ECONNRESET, ""), self.info)
             self._discard()
             self.close()
             raise
         except BaseException:
             self.close()
             raise
-        tls = _tls_info(self._tls)
+        tls = self.info.tls = _tls_info(self._tls)
         if check_names is not None and tls.peer_certificate is not None:
             self._check_names(check_names)
         self._shaken = True
-        self.info.tls = tls
         self._counts.shaken(self._tls, tls)
 
     def _discard(self) -> None:
@@ -186,6 +190,7 @@ class TlsChannel(SocketChannel):
         if wrong:
             self._counts.stats.fail_verify_san += 1
             self.info.transport_failure = wrong_names_text(wrong)
+            self._discard()
             self.close()
             raise OSError(errno.EPERM, "the peer has the wrong names")
 
@@ -219,7 +224,7 @@ class TlsChannel(SocketChannel):
         except OSError as error:
             return self._broken(error)
         if not received:
-            self._at_end = self.ended = True
+            self._note_end()
         self.info.bytes_received += received
         return received
 
@@ -254,7 +259,7 @@ class TlsChannel(SocketChannel):
     def _broken(self, error: OSError) -> int:
         """0 where the peer has closed in good order; otherwise count and raise."""
         if isinstance(error, ssl.SSLZeroReturnError):
-            self._at_end = self.ended = True
+            self._note_end()
             return 0
         if not self.closed:
             self._shaken = False  # no close_notify on a broken connection
@@ -294,7 +299,8 @@ class TlsChannel(SocketChannel):
             self.can_read = True
             return True
         self.can_read = True
-        self._at_end = not self._early
+        if not self._early:
+            self._note_end()
         return True
 
     def shutdown_write(self) -> None:
@@ -308,9 +314,18 @@ class TlsChannel(SocketChannel):
         if not self.closed:
             if self._on_session is not None and (session := self._tls.session) is not None:
                 self._on_session(session)
+            if self.ended and not self._at_end:
+                self._note_end()
             self._say_goodbye()
             self._at_end = False
             super().close()
+
+    def _note_end(self) -> None:
+        """The peer has ended: rule 5."""
+        self._at_end = self.ended = True
+        if self._shaken and _was_reset(self._tls):
+            self._shaken = False
+            self._counts.failed(ConnectionResetError(errno.ECONNRESET, ""), self.info)
 
     def reset(self) -> None:
         """Close with RST, and no close_notify."""
@@ -361,6 +376,13 @@ def wrap(
         raw.close()
         raise
     return TlsChannel(sock, poller, info, counts)
+
+
+def _was_reset(sock: socket.socket) -> bool:
+    """Whether a connection that has ended was reset; False where the system does not tell."""
+    if _TCP_INFO is None or sock.family == AF_UNIX:
+        return False
+    return sock.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, 1)[0] == _TCP_CLOSE
 
 
 def is_sni(name: str) -> bool:

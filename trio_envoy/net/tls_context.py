@@ -152,6 +152,7 @@ def make_context(spec: Spec) -> ssl.SSLContext:
         ssl.CERT_REQUIRED if spec.required else ssl.CERT_OPTIONAL if spec.trusted_ca else ssl.CERT_NONE
     )
     context.options |= ssl.OP_NO_RENEGOTIATION
+    context.options |= ssl.OP_IGNORE_UNEXPECTED_EOF  # as BoringSSL; OpenSSL would send an alert to a peer that has gone
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # TLS 1.0 and 1.1, where they are asked for
         context.minimum_version = spec.minimum

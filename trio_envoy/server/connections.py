@@ -221,10 +221,18 @@ class ConnectionHandler:
     async def _shake_hands(self, connection: Connection, chain: Chain) -> bool:
         """Whether the transport socket has accepted in time."""
         assert chain.transport is not None
-        with trio.move_on_after(chain.connect_timeout) as scope:
-            connection.channel = await chain.transport.accept(connection.channel)
+        started = trio.current_time()
+        try:
+            with trio.move_on_after(chain.connect_timeout) as scope:
+                connection.channel = await chain.transport.accept(connection.channel)
+        except CloseConnection:
+            if chain.handshake_failed is not None:
+                chain.handshake_failed(trio.current_time() - started, local=False)
+            raise
         if scope.cancelled_caught:
             self.stats.downstream_cx_transport_socket_connect_timeout += 1
+            if chain.handshake_failed is not None:
+                chain.handshake_failed(trio.current_time() - started, local=True)
             return False
         tls = connection.info.tls
         if tls is not None:
@@ -258,5 +266,6 @@ class _ConnectionLog:
         info.end = trio.current_time()
         info.bytes_received = self.connection.bytes_received
         info.bytes_sent = self.connection.bytes_sent
+        info.flags |= self.connection.flags
         for log in self.logs:
             log.log(Logged(info))

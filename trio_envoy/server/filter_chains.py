@@ -13,7 +13,14 @@ from trio_envoy.config.core import TransportSocket
 from trio_envoy.config.listener import Filter, FilterChain, FilterChainMatch, Listener, ListenerFilter
 from trio_envoy.errors import ConfigError, Faults
 from trio_envoy.hcm.context import FilterContext
-from trio_envoy.net.filter import Accepting, NetworkFilter, TerminalFilter, TransportContext
+from trio_envoy.net.filter import (
+    Accepting,
+    CountsHandshakes,
+    HandshakeFailed,
+    NetworkFilter,
+    TerminalFilter,
+    TransportContext,
+)
 from trio_envoy.net.filter import ListenerFilter as LiveListenerFilter
 from trio_envoy.net.match import ChainMatcher
 from trio_envoy.registry import Category, Extension
@@ -29,6 +36,7 @@ class Chain:
         connect_timeout: seconds for that, inf for no limit.
         filters: run in order.
         terminal: serves; None (no filters at all) closes the connection at once, as Envoy does.
+        handshake_failed: of a terminal filter that wants to know.
     """
 
     name: str
@@ -36,6 +44,7 @@ class Chain:
     connect_timeout: float
     filters: tuple[NetworkFilter, ...]
     terminal: TerminalFilter | None
+    handshake_failed: HandshakeFailed | None
 
 
 def compile_chains(config: Listener, context: FilterContext) -> ChainMatcher[Chain]:
@@ -112,6 +121,7 @@ def _compile(config: FilterChain, context: FilterContext) -> Chain:
         connect_timeout=config.transport_socket_connect_timeout or inf,
         filters=tuple(before),
         terminal=serving,
+        handshake_failed=serving.handshake_failed if isinstance(serving, CountsHandshakes) else None,
     )
 
 
