@@ -72,6 +72,7 @@ def test_admin_overrides_win_and_an_empty_value_removes_one():
     ("layers", "text"),
     [
         ((ADMIN, RuntimeLayer(name="b", admin_layer=AdminLayer())), "too many admin layers"),
+        ((RuntimeLayer(name="b", disk_layer=DiskLayer()),), "invalid file path"),
         ((static({}), static({})), "duplicate runtime layer name 'base'"),
         ((static({"l": [1]}),), "invalid runtime entry value for l"),
     ],

@@ -115,6 +115,17 @@ def test_an_optional_extension_that_is_not_here_is_left_out_with_a_warning(conve
     assert "left out, as is_optional asks: envoy.extensions.filters.http.lua.v3.Lua" in converter.warnings[0].text
 
 
+def test_an_optional_extension_may_be_without_its_type(converter, checked):
+    for text, expected in (("{name: x, is_optional: true}", []), ("{name: x}", ["name"])):
+        converter.faults.clear()
+        tree = checked(text, hcm.HttpFilter.__proto__)
+
+        converter.structure(tree, hcm.HttpFilter)
+        converter.survey(tree, hcm.HttpFilter)
+
+        assert [complaint.key for complaint in converter.faults] == expected * 2
+
+
 def test_a_map_of_extensions_wants_a_type_for_each(converter, checked):
     tree = checked("{name: a, typed_extension_protocol_options: {b: {}}}", "envoy.config.cluster.v3.Cluster")
 

@@ -269,6 +269,23 @@ def test_faults(common, server, text):
     assert caught.value.at is not None
 
 
+def test_an_empty_certificate_of_a_client_is_none():
+    assert compile_tls(CommonTlsContext(tls_certificates=(TlsCertificate(),)), server=False).spec.identity is None
+
+
+def test_all_faults_come_at_once():
+    common = CommonTlsContext(
+        tls_params=TlsParameters(cipher_suites=("NOPE",), ecdh_curves=("P-12",)),
+        validation_context=CertificateValidationContext(trusted_ca=DataSource(inline_string="")),
+        alpn_protocols=("a" * 256,),
+    )
+
+    with pytest.raises(ConfigError) as caught:
+        compile_tls(common, server=True)
+
+    assert len((caught.value, *caught.value.others)) == 5
+
+
 def test_a_weak_key():
     from tests.net.test_certificates import a_certificate as weak
 

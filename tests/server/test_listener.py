@@ -163,6 +163,8 @@ def test_without_a_name_it_is_a_uuid():
         (Config(filter_chains=(ECHO,)), "address is necessary"),
         (Config(address=at(), additional_addresses=(AdditionalAddress(),), filter_chains=(ECHO,)), "address is nec"),
         (Config(address=at("service1"), filter_chains=(ECHO,)), "malformed IP address: service1"),
+        (Config(address=at(ipv4_compat=True), filter_chains=(ECHO,)), "can set ipv4_compat: 127.0.0.1:"),
+        (Config(address=at("::1", ipv4_compat=True), filter_chains=(ECHO,)), r"can set ipv4_compat: \[::1\]:"),
         (Config(address=at()), "no filter chains specified"),
         (Config(address=at(protocol=SocketAddressProtocol.UDP), filter_chains=(ECHO,)), "UDP listeners are not supp"),
     ],

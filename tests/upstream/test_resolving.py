@@ -4,7 +4,7 @@ import pytest
 import trio
 
 from tests.upstream.fakes import LiveCluster, config_of, counted, make_services
-from trio_envoy.config.address import Address, SocketAddress
+from trio_envoy.config.address import Address, Pipe, SocketAddress
 from trio_envoy.config.cluster import DiscoveryType, RefreshRate
 from trio_envoy.errors import ConfigError
 from trio_envoy.net.dns import DnsFailure, Resolution
@@ -134,10 +134,18 @@ async def test_name_servers_of_its_own(autojump_clock, services, monkeypatch):
     assert [str(each) for each in seen[0]._servers] == ["10.9.9.9:53"]
 
 
-def test_a_name_server_is_an_ip_address():
-    server = Address(socket_address=SocketAddress(address="ns.example", port_value=53))
-
-    with pytest.raises(ConfigError, match=r"malformed IP address: ns\.example"):
+@pytest.mark.parametrize(
+    ("server", "text"),
+    [
+        (
+            Address(socket_address=SocketAddress(address="ns.example", port_value=53)),
+            "malformed IP address: ns.example",
+        ),
+        (Address(pipe=Pipe(path="/ns")), "DNS resolver '/ns' is not an IP address"),
+    ],
+)
+def test_a_name_server_is_an_ip_address(server, text):
+    with pytest.raises(ConfigError, match=text):
         LiveCluster(strict(dns_resolvers=(server,)), make_services())
 
 

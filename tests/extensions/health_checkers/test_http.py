@@ -312,6 +312,12 @@ async def serve_http2(services, seen):
     ("fields", "text"),
     [
         ({"send": Payload(text="61")}, "cannot specify a request payload with method 'GET'"),
+        ({"request_headers_to_remove": ("Host",)}, ":-prefixed or host headers may not be removed"),
+        ({"request_headers_to_remove": (":path",)}, ":-prefixed or host headers may not be removed"),
+        (
+            {"receive": (Payload(text="6162"), Payload(text="63")), "response_buffer_size": 2},
+            "expected response length '3' is over than http health response buffer size '2'",
+        ),
         ({"codec_client_type": CodecClientType.HTTP3}, "codec_client_type HTTP3 is not supported here"),
         (
             {"expected_statuses": (Int64Range(start=500, end=400),)},

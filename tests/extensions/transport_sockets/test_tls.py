@@ -386,6 +386,7 @@ def test_secrets_that_come_later_are_counted_from_the_start():
         (DownstreamTlsContext(), "No TLS certificates found for server context"),
         (server_config(tls_certificates=()), "No TLS certificates found for server context"),
         (client_config(sni="a..b"), "'a..b' is not a name for SNI"),
+        (client_config(sni="a\0b"), "SNI names containing NULL-byte are not allowed"),
         (
             client_config(validation_context=trusting(a_name(SanType.OTHER_NAME, exact="a"))),
             "san_type OTHER_NAME is not supported here",
