@@ -56,7 +56,11 @@ async def test_two_readers_are_a_bug(nursery):
     poller = EpollPoller()
     left, right = tcp_pair()
     channel = socket_channel(left, poller)
-    nursery.start_soon(channel.wait_read)
+
+    async def wait():
+        await channel.wait_read()
+
+    nursery.start_soon(wait)
     await wait_all_tasks_blocked()
 
     with pytest.raises(AssertionError, match="one reader"):

@@ -111,17 +111,6 @@ class HcmConnection:
 
     def handle(self, codec: ServerStream) -> Coroutine[Any, Any, None]:
         """Answer one request; see http.codec.Handler."""
-        stream = self._begin(codec)
-        return self._exchange(stream) if codec.request_here else self._exchange_with_tasks(stream)
-
-    async def _exchange_with_tasks(self, stream: HttpStream) -> None:
-        """With a nursery for the upload of the request's body."""
-        async with trio.open_nursery() as tasks:
-            stream.tasks = tasks
-            await self._exchange(stream)
-            tasks.cancel_scope.cancel()  # an upload that nobody wants any more
-
-    def _begin(self, codec: ServerStream) -> HttpStream:
         manager = self._manager
         info, guard = codec.info, codec.guard
         stats = manager.stats
@@ -144,7 +133,14 @@ class HcmConnection:
             guard.arm(Cause.REQUEST, start + manager.request_timeout)
         if manager.max_stream_duration is not None:
             guard.arm(Cause.MAX_STREAM_DURATION, start + manager.max_stream_duration)
-        return stream
+        return self._exchange(stream) if codec.request_here else self._exchange_with_tasks(stream)
+
+    async def _exchange_with_tasks(self, stream: HttpStream) -> None:
+        """With a nursery for the upload of the request's body."""
+        async with trio.open_nursery() as tasks:
+            stream.tasks = tasks
+            await self._exchange(stream)
+            tasks.cancel_scope.cancel()  # an upload that nobody wants any more
 
     async def _exchange(self, stream: HttpStream) -> None:
         try:
@@ -153,7 +149,8 @@ class HcmConnection:
             if refused is not None:
                 response = await chain.encode(stream, refused)
             elif chain.bare:
-                response = chain.response(stream, await chain.terminal(stream))
+                answer = await chain.terminal(stream)
+                response = chain.response(stream, answer) if isinstance(answer, LocalReply) else answer
             else:
                 response = await chain.run(stream)
             self._dress(stream, response)

@@ -6,7 +6,8 @@ serves all connections of a filter chain; hcm/connection.py serves one of them.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Coroutine
+from typing import Any, Final
 
 import attrs
 import trio
@@ -41,6 +42,7 @@ class HttpConnectionManager:
     Attributes:
         stats, listener_stats: what is counted per request.
         services, context: the surroundings.
+        draining: whether connections are to end with their next response.
         edge, target, routes, chain: the steps of a request, in order.
         access_logs: one entry a request in each.
     """
@@ -62,6 +64,7 @@ class HttpConnectionManager:
             _check(config)
         self.config = config
         self.context = context
+        self.draining = context.draining
         self.services = context.services
         prefix = f"http.{config.stat_prefix}."
         self.scope = context.scope.scope(prefix)
@@ -155,10 +158,6 @@ class HttpConnectionManager:
             stream.codec.close_after()
         return response
 
-    def draining(self) -> bool:
-        """Whether connections are to end with their next response."""
-        return self.context.draining()
-
     def handshake_failed(self, seconds: float, *, local: bool) -> None:
         """Count a connection that ended before it could be served; see net.filter.HandshakeFailed."""
         stats = self.stats
@@ -171,9 +170,9 @@ class HttpConnectionManager:
             stats.downstream_cx_destroy_remote += 1
         stats.downstream_cx_length_ms.record(seconds * 1000)
 
-    async def serve(self, connection: Connection) -> None:
+    def serve(self, connection: Connection) -> Coroutine[Any, Any, None]:
         """Serve the connection to its end; see TerminalFilter."""
-        await HcmConnection(self, connection).serve()
+        return HcmConnection(self, connection).serve()
 
 
 def _check(config: Config) -> None:

@@ -6,7 +6,7 @@ into one shared buffer (Poller.buffer) and never keep a view of it across an awa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from trio_envoy.net.stream_info import ConnectionInfo
@@ -54,11 +54,11 @@ class Channel(Protocol):
             OSError: the connection broke.
         """
 
-    async def wait_read(self) -> None:
-        """Return when recv_into is worth a try (it may still give None). A checkpoint."""
+    def wait_read(self) -> Awaitable[None]:
+        """To be awaited at once: comes back when recv_into is worth a try (it may still give None). A checkpoint."""
 
-    async def wait_write(self) -> None:
-        """Return when send is worth a try. A checkpoint."""
+    def wait_write(self) -> Awaitable[None]:
+        """To be awaited at once: comes back when send is worth a try. A checkpoint."""
 
     def readable(self) -> bool:
         """Something (data or the end) waits to be read, as far as is known without waiting.

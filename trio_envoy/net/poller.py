@@ -19,7 +19,7 @@ from __future__ import annotations
 import contextlib
 import select
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol
 
 import trio
@@ -30,11 +30,11 @@ from trio.lowlevel import (
     current_trio_token,
     reschedule,
     wait_readable,
-    wait_task_rescheduled,
     wait_writable,
 )
 
 from trio_envoy.util.log import logger
+from trio_envoy.util.park import WOKEN, park, parking
 from trio_envoy.util.wake import Wake
 
 BUFFER_BYTES: Final = 64 * 1024  # 128 KiB and more make glibc map and unmap memory on each receive
@@ -55,7 +55,7 @@ class Pollable:
         reader, writer: the parked tasks.
     """
 
-    __slots__ = ("_on_gone", "can_read", "can_write", "ended", "fd", "poller", "reader", "writer")
+    __slots__ = ("_on_gone", "_parked", "can_read", "can_write", "ended", "fd", "poller", "reader", "writer")
 
     def __init__(self, fd: int, poller: Poller) -> None:
         self.fd = fd
@@ -66,6 +66,7 @@ class Pollable:
         self.reader: trio.lowlevel.Task | None = None
         self.writer: trio.lowlevel.Task | None = None
         self._on_gone: Callable[[], None] | None = None
+        self._parked = parking(self.abort_read)
 
     @property
     def on_gone(self) -> Callable[[], None] | None:
@@ -104,16 +105,15 @@ class Pollable:
         self.writer = None
         return Abort.SUCCEEDED
 
-    async def wait_read(self) -> None:
+    def wait_read(self) -> Awaitable[None]:
         """Return when recv_into is worth a try; at once (but for a checkpoint) when it already is."""
         if self.can_read:
-            await checkpoint()
-            return
+            return checkpoint()  # noqa: ASYNC105 - the caller awaits it
         assert self.reader is None, "one reader at a time"
         self.reader = current_task()
-        if self.poller.edges:
-            await wait_task_rescheduled(self.abort_read)
-            return
+        return park(self._parked) if self.poller.edges else self._wait_to_read_plainly()
+
+    async def _wait_to_read_plainly(self) -> None:
         try:
             await wait_readable(self.fd)
         except trio.ClosedResourceError:
@@ -122,18 +122,20 @@ class Pollable:
             self.reader = None
         self.can_read = True
 
-    async def wait_write(self) -> None:
+    def wait_write(self) -> Awaitable[None]:
         """Return when send is worth a try."""
         if self.can_write:
-            await checkpoint()
-        elif self.poller.edges:
-            assert self.writer is None, "one writer at a time"
-            self.writer = current_task()
-            await wait_task_rescheduled(self.abort_write)
-        else:
-            with contextlib.suppress(trio.ClosedResourceError):
-                await wait_writable(self.fd)
-            self.can_write = True
+            return checkpoint()  # noqa: ASYNC105 - the caller awaits it
+        if not self.poller.edges:
+            return self._wait_to_write_plainly()
+        assert self.writer is None, "one writer at a time"
+        self.writer = current_task()
+        return park(parking(self.abort_write))
+
+    async def _wait_to_write_plainly(self) -> None:
+        with contextlib.suppress(trio.ClosedResourceError):
+            await wait_writable(self.fd)
+        self.can_write = True
 
 
 class Poller(Protocol):
@@ -183,10 +185,10 @@ class EpollPoller:
         self._epoll.unregister(channel.fd)  # close() alone would not do while a forked child holds a copy
         reader, channel.reader = channel.reader, None
         if reader is not None:
-            reschedule(reader)
+            reschedule(reader, WOKEN)
         writer, channel.writer = channel.writer, None
         if writer is not None:
-            reschedule(writer)
+            reschedule(writer, WOKEN)
 
     def watch(self, channel: Pollable) -> None:
         """Nothing to do: RDHUP is always watched."""
@@ -213,13 +215,13 @@ class EpollPoller:
                     task = channel.reader
                     if task is not None:
                         channel.reader = None
-                        reschedule(task)
+                        reschedule(task, WOKEN)
                 if flags & write:
                     channel.can_write = True
                     task = channel.writer
                     if task is not None:
                         channel.writer = None
-                        reschedule(task)
+                        reschedule(task, WOKEN)
 
 
 class PlainPoller:

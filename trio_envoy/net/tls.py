@@ -15,7 +15,7 @@ import contextlib
 import errno
 import socket
 import ssl
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 from trio.lowlevel import wait_readable, wait_writable
@@ -266,11 +266,11 @@ class TlsChannel(SocketChannel):
             self._counts.failed(error, self.info)
         raise error
 
-    def wait_read(self) -> Coroutine[Any, Any, None]:
+    def wait_read(self) -> Awaitable[None]:
         """Return when recv_into is worth a try."""
         return self._wait_read_as_write() if self._read_wants_write else super().wait_read()
 
-    def wait_write(self) -> Coroutine[Any, Any, None]:
+    def wait_write(self) -> Awaitable[None]:
         """Return when send is worth a try."""
         return self._wait_write_as_read() if self._write_wants_read else super().wait_write()
 

@@ -141,6 +141,9 @@ def _step(candidate: Candidate, context: RouteContext) -> Step:
 def _plain_step(match: RouteMatch, takes: PathTest, route: Route) -> Step:
     if match.prefix == "/":  # paths begin with it: no call for the most common route of all
         return lambda request, _: route if request.path[:1] == b"/" else None
+    wanted = (match.prefix or "").encode()
+    if match.prefix is not None and match.case_sensitive is not False and not _may_lie_behind(wanted):
+        return lambda request, _: route if request.path.startswith(wanted) else None
     return lambda request, _: route if takes(request.path) else None
 
 
@@ -157,7 +160,7 @@ def path_test(match: RouteMatch, context: RouteContext, *, ignore_parameters: bo
     folded = match.case_sensitive is False
     kind, wanted = _wanted(match, folded)
     if kind is _PREFIX:
-        if any(mark in wanted for mark in b"?#;"):  # may lie behind where the path ends
+        if _may_lie_behind(wanted):
             return lambda path: _fold(cut(path), folded).startswith(wanted)
         return (lambda path: path.lower().startswith(wanted)) if folded else (lambda path: path.startswith(wanted))
     if kind is _EXACT:
@@ -177,6 +180,11 @@ def _wanted(match: RouteMatch, folded: bool) -> tuple[str, bytes]:
     if match.path_separated_prefix is not None:
         return _SEPARATED, _fold(match.path_separated_prefix.encode(), folded)
     return _PREFIX, _fold((match.prefix or "").encode(), folded)
+
+
+def _may_lie_behind(prefix: bytes) -> bool:
+    """The prefix may reach beyond the end of a path, into its query or fragment."""
+    return any(mark in prefix for mark in b"?#;")
 
 
 def _fold(path: bytes, folded: bool) -> bytes:

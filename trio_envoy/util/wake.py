@@ -1,6 +1,6 @@
 """Wake one waiting task: the cheapest rendezvous there is in Trio (no channel, no Event, no lock).
 
-Public trio.lowlevel calls only (wait_task_rescheduled, reschedule); see the Trio manual, "Low-level blocking".
+See the Trio manual, "Low-level blocking".
 """
 
 from __future__ import annotations
@@ -8,7 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 import trio
-from trio.lowlevel import Abort, current_task, reschedule, wait_task_rescheduled
+from trio.lowlevel import Abort, current_task, reschedule
+
+from trio_envoy.util.park import WOKEN, park, parking
 
 
 class Wake:
@@ -20,11 +22,12 @@ class Wake:
     Cancelled: wait() leaves the flag as it was; the next waiter sees a set() that came meanwhile.
     """
 
-    __slots__ = ("_flag", "_task")
+    __slots__ = ("_flag", "_parked", "_task")
 
     def __init__(self) -> None:
         self._flag = False
         self._task: trio.lowlevel.Task | None = None
+        self._parked: Any = None  # few wait at all
 
     def set(self) -> None:
         """Wake the waiter, or let the next wait() return at once. Never blocks."""
@@ -33,7 +36,7 @@ class Wake:
             self._flag = True
         else:
             self._task = None
-            reschedule(task)
+            reschedule(task, WOKEN)
 
     def clear(self) -> None:
         """Forget a set() that nobody has seen."""
@@ -46,7 +49,9 @@ class Wake:
             return
         assert self._task is None, "one waiter at a time"
         self._task = current_task()
-        await wait_task_rescheduled(self._abort)
+        if self._parked is None:
+            self._parked = parking(self._abort)
+        await park(self._parked)
 
     def _abort(self, _raise_cancel: Any) -> Abort:
         self._task = None

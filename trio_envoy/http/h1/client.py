@@ -231,9 +231,14 @@ class Http1ClientConnection:
                     await channel.wait_read()
             except OSError:
                 data = b""
-            self._received(data)
+            if data and self._request_error is None:
+                if info is not None:
+                    info.upstream_wire_bytes_received += len(data)
+                parser.feed(data)
+            else:
+                self._received(data)
             try:
-                while (message := parser.next()) is not None:
+                while (message := parser.messages.popleft() if parser.messages else parser.next()) is not None:
                     if info is not None:
                         info.upstream_header_bytes_received += message.header_bytes
                     if message.status >= 200 or message.status == 101:

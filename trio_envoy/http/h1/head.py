@@ -52,7 +52,9 @@ class HeadReader:
         except httptools.HttpParserError:
             self.restart()
             raise
-        fields = {name.lower(): value.rstrip() for name, value in raw.items()}
+        fields = {}  # by a loop: a comprehension is a call
+        for name, value in raw.items():
+            fields[name.lower()] = value.rstrip()
         return fields if head.count(b"\n") == len(fields) + 2 else None
 
     def collect(self, head: bytes) -> list[Field]:

@@ -11,8 +11,9 @@ Rules:
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 from trio_envoy.errors import RemoteProtocolError
 from trio_envoy.http import hygiene
@@ -24,12 +25,15 @@ from trio_envoy.http.headers import Headers
 
 TOO_LARGE: Final = (431, "Request Header Fields Too Large")
 NOT_IMPLEMENTED: Final = (501, "Not Implemented")
+M = TypeVar("M")
+
 _CR: Final = ord("\r")
 _END: Final = b"\r\n\r\n"
+PLAIN_DIGITS: Final = 18  # a content-length of no more is no larger than Envoy takes
 FIELD_BYTES: Final = 3  # that Envoy counts for a field beside name and value (measured)
 
 
-class Parser(HeadReader):
+class Parser(HeadReader, Generic[M]):
     """Finds where heads begin and end; subclasses read them.
 
     Args:
@@ -38,6 +42,7 @@ class Parser(HeadReader):
         make: the httptools parser class.
 
     Attributes:
+        messages: whose heads are here; next() takes them, too, and tells what is wrong when there are no more.
         surplus: bytes came where no message may begin; they are dropped.
         refused_bytes, refused_header_bytes: of the head that broke the protocol, or broke off.
     """
@@ -51,6 +56,7 @@ class Parser(HeadReader):
         "_options",
         "_partial",
         "_stats",
+        "messages",
         "refused_bytes",
         "refused_header_bytes",
         "surplus",
@@ -66,8 +72,21 @@ class Parser(HeadReader):
         self._partial = bytearray()  # of a head
         self._error: RemoteProtocolError | None = None
         self._open = True  # a head may come
+        self.messages: deque[M] = deque()
         self.surplus = False
         self.refused_bytes = self.refused_header_bytes = 0
+
+    def next(self) -> M | None:
+        """The next message whose head is here.
+
+        Raises:
+            RemoteProtocolError: there will be none; for a request, status and text say what to answer.
+        """
+        if self.messages:
+            return self.messages.popleft()
+        if self._error is not None and self._framing is None:
+            raise self._error
+        return None
 
     @property
     def in_head(self) -> bool:

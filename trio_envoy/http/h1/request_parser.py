@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
@@ -15,7 +14,15 @@ from trio_envoy.http.h1 import lenient, target
 from trio_envoy.http.h1.framing import Framing, Length
 from trio_envoy.http.h1.head import Field, HttpParserError
 from trio_envoy.http.h1.options import Http1Options, Http1Stats
-from trio_envoy.http.h1.parser import FIELD_BYTES, NOT_IMPLEMENTED, Parser, field_bytes, make_headers, values_of
+from trio_envoy.http.h1.parser import (
+    FIELD_BYTES,
+    NOT_IMPLEMENTED,
+    PLAIN_DIGITS,
+    Parser,
+    field_bytes,
+    make_headers,
+    values_of,
+)
 from trio_envoy.http.headers import Headers
 from trio_envoy.http.message import Request
 
@@ -65,7 +72,7 @@ class RequestMessage(Request):
         self.header_bytes = header_bytes
 
 
-class RequestParser(Parser):
+class RequestParser(Parser[RequestMessage]):
     """The requests of one connection.
 
     Args:
@@ -74,27 +81,14 @@ class RequestParser(Parser):
         scheme: of requests that don't say it: what the transport is.
     """
 
-    __slots__ = ("_authority_seen", "_line_checked", "_messages", "_scheme", "_underscores")
+    __slots__ = ("_authority_seen", "_line_checked", "_scheme", "_underscores")
 
     def __init__(self, options: Http1Options, stats: Http1Stats, scheme: bytes) -> None:
         super().__init__(options, stats, httptools.HttpRequestParser)
         self._scheme = scheme
         self._underscores = options.underscores is not _ALLOW
-        self._messages: deque[RequestMessage] = deque()
         self._line_checked = False
         self._authority_seen = b""  # the last one that was valid: clients repeat themselves
-
-    def next(self) -> RequestMessage | None:
-        """The next request whose head is here.
-
-        Raises:
-            RemoteProtocolError: there will be none; status and text say what to answer.
-        """
-        if self._messages:
-            return self._messages.popleft()
-        if self._error is not None and self._framing is None:
-            raise self._error
-        return None
 
     def _check_partial(self, partial: bytearray) -> None:
         if self._line_checked:
@@ -185,7 +179,8 @@ class RequestParser(Parser):
             self._authority_seen = authority
         length_field = headers.first.get(b"content-length")
         if length_field is not None and message.framing is None:
-            length = self._content_length(length_field)
+            plain = len(length_field) <= PLAIN_DIGITS and length_field.isdigit()
+            length = int(length_field) if plain else self._content_length(length_field)
             if length:
                 message.framing = Length(length)
         if special or message.framing is not None:
@@ -193,7 +188,7 @@ class RequestParser(Parser):
             self._framing = message.framing
         if not message.keep_alive:
             self._open = False
-        self._messages.append(message)
+        self.messages.append(message)
         return message
 
     def _apply_special(self, message: RequestMessage, special: Sequence[Field]) -> None:
@@ -220,7 +215,7 @@ class RequestParser(Parser):
     def _http_10(self, message: RequestMessage, fields: list[Field]) -> None:
         """A version other than 1.1 is treated as 1.0, where that is taken at all."""
         if not self._options.accept_http_10:
-            self._messages.pop()
+            self.messages.pop()
             self._framing = None
             raise RemoteProtocolError("low_version", *_UPGRADE_REQUIRED)
         message.http10 = True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
@@ -14,7 +13,7 @@ from trio_envoy.http.h1 import lenient
 from trio_envoy.http.h1.framing import Framing, Length, UntilClose
 from trio_envoy.http.h1.head import Field, HttpParserError
 from trio_envoy.http.h1.options import Http1Options, Http1Stats
-from trio_envoy.http.h1.parser import FIELD_BYTES, Parser, field_bytes, make_headers, values_of
+from trio_envoy.http.h1.parser import FIELD_BYTES, PLAIN_DIGITS, Parser, field_bytes, make_headers, values_of
 from trio_envoy.http.headers import Headers
 from trio_envoy.http.message import Response
 
@@ -42,18 +41,17 @@ class ResponseMessage(Response):
         self.header_bytes = header_bytes
 
 
-class ResponseParser(Parser):
+class ResponseParser(Parser[ResponseMessage]):
     """The response to one request after the other: call expect() for each.
 
     With `surplus` (bytes that no request asked for) the connection can't be used again.
     """
 
-    __slots__ = ("_method", "_responses")
+    __slots__ = ("_method",)
 
     def __init__(self, options: Http1Options, stats: Http1Stats) -> None:
         super().__init__(options, stats, httptools.HttpResponseParser)
         self._method = b""
-        self._responses: deque[ResponseMessage] = deque()
         self._open = False
 
     def expect(self, method: bytes) -> None:
@@ -61,18 +59,6 @@ class ResponseParser(Parser):
         self._method = method
         self._open = True
         self.refused_header_bytes = 0
-
-    def next(self) -> ResponseMessage | None:
-        """The next head; 1xx come before the real one.
-
-        Raises:
-            RemoteProtocolError: the peer broke the protocol.
-        """
-        if self._responses:
-            return self._responses.popleft()
-        if self._error is not None and self._framing is None:
-            raise self._error
-        return None
 
     def _skip_blank(self, data: bytes, position: int) -> int:
         raise RemoteProtocolError("http1.codec_error")  # not before a response
@@ -124,25 +110,15 @@ class ResponseParser(Parser):
     def _add(self, message: ResponseMessage) -> None:
         """Find out how the body is framed."""
         status = message.status
-        if status >= 200 or status == 101:
-            self._frame(message)
-        self._responses.append(message)
-
-    def _apply_special(self, message: ResponseMessage, special: Sequence[Field]) -> None:
-        """Fields about the connection and the framing."""
-        options = hygiene.options_of(b",".join(values_of(special, b"connection")))
-        if b"close" in options:
-            message.keep_alive = False
-        elif b"keep-alive" in options:
-            message.keep_alive = True
-        message.framing = self._transfer_encoding(values_of(special, b"transfer-encoding"), message.headers)
-
-    def _frame(self, message: ResponseMessage) -> None:
-        """Find out how the body of a final response is framed."""
+        if status < 200 and status != 101:
+            self.messages.append(message)  # a 1xx has none
+            return
         self._open = False
-        status = message.status
         length = message.headers.first.get(b"content-length")
-        size = self._content_length(length) if length is not None else None
+        size = None
+        if length is not None:
+            plain = len(length) <= PLAIN_DIGITS and length.isdigit()
+            size = int(length) if plain else self._content_length(length)
         chunked = message.framing is not None
         if status == 101:
             message.keep_alive = False
@@ -159,3 +135,13 @@ class ResponseParser(Parser):
         self._framing = message.framing
         if size or chunked or not message.keep_alive:
             self.restart()
+        self.messages.append(message)
+
+    def _apply_special(self, message: ResponseMessage, special: Sequence[Field]) -> None:
+        """Fields about the connection and the framing."""
+        options = hygiene.options_of(b",".join(values_of(special, b"connection")))
+        if b"close" in options:
+            message.keep_alive = False
+        elif b"keep-alive" in options:
+            message.keep_alive = True
+        message.framing = self._transfer_encoding(values_of(special, b"transfer-encoding"), message.headers)

@@ -70,6 +70,7 @@ class Http1ServerConnection:
         "_stream",
         "_wall",
         "_wall_until",
+        "_watched",
         "channel",
         "closing",
         "informs",
@@ -99,6 +100,7 @@ class Http1ServerConnection:
         self.now = trio.lowlevel.current_clock().current_time
         self._wall = 0.0  # wall clock minus Trio's, looked at once in WALL_SECONDS
         self._wall_until = -inf
+        self._watched = False  # the channel will tell when the client has gone
         self._parser.feed(beginning)
 
     async def serve(self) -> None:
@@ -195,9 +197,9 @@ class Http1ServerConnection:
                 self._left()
                 return None
             parser.feed(data)
-            message = parser.next()
-            if message is not None:
-                return message
+            if parser.messages:
+                return parser.messages.popleft()
+            parser.next()  # raises what it has met
             turns += 1
             if turns % TURNS == 0:
                 await checkpoint()
@@ -250,7 +252,9 @@ class Http1ServerConnection:
         if message.framing is None:
             info.request_end = now
         stream = self._stream = Http1ServerStream(self, message, info, guard)
-        self.channel.on_gone = self._gone
+        if not self._watched:
+            self._watched = True
+            self.channel.on_gone = self._gone
         return stream
 
     async def _expect(self, stream: Http1ServerStream) -> None:
@@ -316,6 +320,7 @@ class Http1ServerConnection:
 
     def _peer_gone(self) -> None:
         """Called by the channel: the client closed while nobody reads."""
+        self._watched = False
         if self._stream is not None:
             self._guard.fire(Cause.PEER_GONE)
 

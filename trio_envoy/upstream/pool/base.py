@@ -188,7 +188,9 @@ class Pool:
         if requests.count >= requests.limit:
             stats.upstream_rq_active_overflow += 1
             raise UpstreamFailure(OVERFLOW, UO, sent=False)
-        requests.take()
+        requests.count += 1  # as requests.take(), without the call
+        if requests.count >= requests.limit or requests.tracked is not None:
+            requests.publish()
         host.rq_total += 1
         host.rq_active += 1
         stats.upstream_rq_total += 1
@@ -196,7 +198,10 @@ class Pool:
 
     def _end(self) -> None:
         """Count the end of a stream."""
-        self._requests.give()
+        requests = self._requests
+        requests.count -= 1  # as requests.give(), without the call
+        if requests.count + 1 >= requests.limit or requests.tracked is not None:
+            requests.publish()
         self.host.rq_active -= 1
         self.stats.upstream_rq_active -= 1
 

@@ -122,6 +122,7 @@ class Http1Pool(Pool):
         self._idle_timeout = options.idle_timeout
         self._max_duration = options.max_connection_duration
         self._max_requests = options.max_requests_per_connection
+        self._limits_life = self._max_duration != inf or self._max_requests != inf
 
     def take(self) -> ClientStream | None:
         idle = self._idle
@@ -196,7 +197,7 @@ class Http1Pool(Pool):
             if connection.asked_to_close and not connection.peer_closed:
                 self._context.stats.upstream_cx_close_notify += 1
             self._closed(link, remote=connection.peer_closed, active=connection.cut_short)
-        elif self._spent(link):
+        elif link.generation != self.generation or (self._limits_life and self._spent(link)):
             self._destroy(link, remote=False)
         elif channel.readable() and self._dead(link):  # it closed right behind the response
             pass
@@ -206,8 +207,8 @@ class Http1Pool(Pool):
             self._rest(link)
 
     def _spent(self, link: Link) -> bool:
-        """Whether a connection is not to be used again, although it could."""
-        if link.generation != self.generation or link.served >= self._max_requests:
+        """Whether a connection has served enough, or lived long enough."""
+        if link.served >= self._max_requests:
             return True
         if self._max_duration != inf and trio.current_time() - link.born >= self._max_duration:
             self._context.stats.upstream_cx_max_duration_reached += 1

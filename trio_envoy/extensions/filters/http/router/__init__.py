@@ -50,10 +50,11 @@ class RouterFilter(TerminalFilter):
         random: for back-off.
         buffer_limit: bytes of a request body kept for a retry when the route says nothing.
         count_codes, tell: the settings dynamic_stats and not suppress_envoy_headers.
+        timings: of the routes that were used.
     """
 
     def __init__(self, config: Router, context: FilterContext) -> None:
-        self._clusters = context.clusters
+        self._cluster = context.clusters.get
         self.stats = context.scope.scope(f"http.{context.stat_prefix}.", raw=True).block(RouterStats)
         self.random = context.services.random
         self.buffer_limit = context.buffer_limit_bytes
@@ -61,7 +62,7 @@ class RouterFilter(TerminalFilter):
         self.tell = not config.suppress_envoy_headers
         self._respect_expected = config.respect_expected_rq_timeout
         self._strict = StrictCheck(config.strict_check_headers) if config.strict_check_headers else None
-        self._timings: dict[ForwardAction, timing.Timing] = {}
+        self.timings: dict[ForwardAction, timing.Timing] = {}
 
     def answer(self, stream: HttpStream) -> Coroutine[Any, Any, Response | LocalReply]:
         begun = self._begin(stream)
@@ -77,7 +78,7 @@ class RouterFilter(TerminalFilter):
         action = route.action
         if not isinstance(action, ForwardAction):
             return self._without_upstream(stream, action)
-        cluster = self._clusters.get(action.cluster)
+        cluster = self._cluster(action.cluster)
         if cluster is None:
             self.stats.no_cluster += 1
             stream.info.upstream_cluster = ""
@@ -91,10 +92,8 @@ class RouterFilter(TerminalFilter):
         return Exchange(self, stream, route, action, cluster)
 
     def timing(self, action: ForwardAction) -> timing.Timing:
-        """The timeouts of a route, computed once."""
-        found = self._timings.get(action)
-        if found is None:
-            found = self._timings[action] = timing.of_route(action)
+        """The timeouts of a route; see `timings`."""
+        found = self.timings[action] = timing.of_route(action)
         return found
 
     def steered(self, request: Request, action: ForwardAction) -> float | None:

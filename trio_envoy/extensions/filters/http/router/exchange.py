@@ -109,7 +109,7 @@ class Exchange(LbContext):
         self._action = action
         self._cluster = cluster
         self._count_codes = router.count_codes and not stream.info.health_check
-        self._timing = router.timing(action)
+        self._timing = router.timings.get(action) or router.timing(action)
         self._policy: RetryPolicy | None = action.retry
         self._retries_left = 0
         self._retrying = False  # there was a retry, and its place in the breaker is taken
@@ -133,12 +133,25 @@ class Exchange(LbContext):
         """
         self._prepare()
         self._limited = self._timing.per_try is not None or self._cluster.options.max_stream_duration is not None
+        stream, cluster = self._stream, self._cluster
+        info = stream.info
         answer: Response | LocalReply | None
         while True:
             self._attempts += 1
-            self._stream.info.upstream_attempts = self._attempts
+            info.upstream_attempts = self._attempts
             try:
-                response = await self._exchange()
+                try:
+                    up = cluster.take(self, info.protocol)
+                    if up is None:
+                        up = await cluster.wait(self, info.protocol)
+                    self._up = up
+                finally:
+                    info.upstream_host = self.host
+                self._opened(up)
+                if self._limited:
+                    response = await self._exchange_within_limits(up)
+                else:
+                    response = await up.exchange(stream.request, stream.tasks, self._inform)
             except UpstreamFailure as failure:
                 answer = self._failed(failure)
             except trio.Cancelled:
@@ -212,22 +225,6 @@ class Exchange(LbContext):
     def _abandon_retries(self) -> None:
         """The body has outgrown what may be kept."""
         self._cluster.stats.retry_or_shadow_abandoned += 1
-
-    async def _exchange(self) -> Response:
-        """One attempt."""
-        stream, cluster = self._stream, self._cluster
-        protocol = stream.info.protocol
-        try:
-            up = cluster.take(self, protocol)
-            if up is None:
-                up = await cluster.wait(self, protocol)
-            self._up = up
-        finally:
-            stream.info.upstream_host = self.host
-        self._opened(up)
-        if self._limited:
-            return await self._exchange_within_limits(up)
-        return await up.exchange(stream.request, stream.tasks, self._inform)
 
     async def _exchange_within_limits(self, up: ClientStream) -> Response:
         now = trio.current_time()
@@ -456,7 +453,9 @@ class Exchange(LbContext):
         self._upload = None  # refers to this
         if self._charged:
             self._charge_end()
-        self._release()
+        up, self._up = self._up, None
+        if up is not None:
+            up.release()
         if self._retrying:
             self._cluster.breakers[self.priority].retries.give()
 
