@@ -1,5 +1,6 @@
 """A server connection to its end: requests in turn, refusals, deadlines, draining, closing."""
 
+from collections import Counter
 from math import inf
 
 import pytest
@@ -299,27 +300,40 @@ async def test_cancelled_while_idle_or_busy(autojump_clock, h1):
     assert world.handler.interruptions == []
 
 
-async def test_pipelined_requests_do_not_starve_others(autojump_clock, h1):
-    async with h1.serving() as world:
-        turns = 0
+class Steps(trio.abc.Instrument):
+    """Counts what tasks do between two times that the scheduler lets another one run."""
 
-        async def count():
-            nonlocal turns
-            while True:
-                turns += 1
-                await trio.lowlevel.checkpoint()
+    def __init__(self):
+        self.step = 0
+        self.done = Counter()
 
-        with trio.CancelScope() as scope:
+    def before_task_step(self, task):
+        self.step += 1
 
-            async def receive():
-                await world.peer.receive_until(ANSWER * 100)
-                scope.cancel()
+    def count(self, function):
+        """The same function, counted."""
 
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(count)
-                nursery.start_soon(receive)
-                nursery.start_soon(world.peer.send, GET * 100)
-        assert turns > 100 // 8
+        def counted(*args):
+            self.done[self.step] += 1
+            return function(*args)
+
+        return counted
+
+
+@pytest.fixture
+async def steps():
+    steps = Steps()
+    trio.lowlevel.add_instrument(steps)
+    yield steps
+    trio.lowlevel.remove_instrument(steps)
+
+
+async def test_pipelined_requests_do_not_starve_others(autojump_clock, h1, steps):
+    async with h1.serving(steps.count(h1.echo)) as world:
+        await world.peer.send(GET * 100)
+        assert await world.peer.receive_until(ANSWER * 100) == ANSWER * 100
+    assert steps.done.total() == 100
+    assert max(steps.done.values()) <= 8
 
 
 async def test_a_connection_that_is_never_idle_for_too_long(autojump_clock, h1):
@@ -329,37 +343,19 @@ async def test_a_connection_that_is_never_idle_for_too_long(autojump_clock, h1):
         assert await world.peer.receive() == ANSWER
 
 
-class Greedy:
-    """Counts how often another task gets its turn."""
-
-    def __init__(self):
-        self.turns = 0
-
-    async def run(self):
-        while True:
-            self.turns += 1
-            await trio.lowlevel.checkpoint()
-
-
-async def test_a_flood_of_heads_pieces_or_refused_bytes_leaves_others_their_turn(autojump_clock, h1):
-    greedy = Greedy()
+async def test_a_flood_of_heads_pieces_or_refused_bytes_leaves_others_their_turn(autojump_clock, h1, steps):
     head = GET[:-2] + b"X: " + b"a" * 400_000 + b"\r\n\r\n"
     async with h1.serving(http1={"max_head_bytes": 1 << 20}) as world:
+        world.channel.recv = steps.count(world.channel.recv)
+        world.channel.recv_into = steps.count(world.channel.recv_into)
         world.peer.channel.send(head)
-        with trio.CancelScope() as scope:
-
-            async def receive():
-                assert await world.peer.receive() == ANSWER
-                world.peer.channel.send(b"BAD\r\n\r\n" + b"a" * 1_000_000)
-                await world.peer.receive_until(b"Bad Request")
-                world.peer.channel.close()
-                await world.done.wait()
-                scope.cancel()
-
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(greedy.run)
-                nursery.start_soon(receive)
-    assert greedy.turns > (400_000 // 16384 + 1_000_000 // 65536) // 8
+        assert await world.peer.receive() == ANSWER
+        world.peer.channel.send(b"BAD\r\n\r\n" + b"a" * 1_000_000)
+        await world.peer.receive_until(b"Bad Request")
+        world.peer.channel.close()
+        await world.done.wait()
+    assert steps.done.total() > 400_000 // 16384 + 1_000_000 // 65536
+    assert max(steps.done.values()) <= 9  # the last one of them finds nothing and waits
 
 
 async def test_a_client_that_reset_gets_no_refusal(autojump_clock, h1):
