@@ -27,7 +27,7 @@ ROOT = Path(trio_envoy.config.__file__).parent.parent
 # What no line of ours reads, and why it may be there all the same.
 MEANINGLESS = {
     "envoy.config.cluster.v3.Cluster.close_connections_on_host_health_failure": (
-        "it ends connections that are not pooled for HTTP, of which there are none without a TCP proxy"
+        "it ends connections of a TCP proxy; requests run on with or without it, see parity health/close_connections"
     ),
     "envoy.config.cluster.v3.Cluster.per_connection_buffer_limit_bytes": "bodies are pulled, see docs/differences.md",
     "envoy.config.cluster.v3.Cluster.round_robin_lb_config": "the message has no field that is supported",

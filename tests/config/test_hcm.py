@@ -2,6 +2,7 @@ import pytest
 
 from trio_envoy.config.accesslog import StdoutAccessLog
 from trio_envoy.config.address import CidrRange
+from trio_envoy.config.converter import ConfigConverter
 from trio_envoy.config.hcm import (
     CodecType,
     HttpConnectionManager,
@@ -9,6 +10,7 @@ from trio_envoy.config.hcm import (
     InternalAddressConfig,
     PathWithEscapedSlashesAction,
     ServerHeaderTransformation,
+    SetCurrentClientCertDetails,
 )
 
 ROUTES = "route_config: {name: r}"
@@ -75,3 +77,15 @@ def test_what_is_set(structure):
 )
 def test_what_it_may_not_be(faults, text, fault):
     assert faults(text, HttpConnectionManager.__proto__) == [fault]
+
+
+def test_a_client_s_whole_chain_can_not_be_told(checked, resolve):
+    converter = ConfigConverter(resolve)
+
+    details = SetCurrentClientCertDetails
+
+    converter.structure(checked("{subject: true, chain: true}", details.__proto__), details)
+
+    assert [fault.text for fault in converter.faults] == [
+        f"known to Envoy, not supported here: 'chain' of {details.__proto__}",
+    ]

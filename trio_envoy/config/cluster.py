@@ -267,7 +267,7 @@ class Cluster:
         round_robin_lb_config: options of ROUND_ROBIN.
         transport_socket: None is plain TCP.
         upstream_connection_options: sockets.
-        close_connections_on_host_health_failure: when a host turns unhealthy.
+        close_connections_on_host_health_failure: those of a TCP proxy; HTTP requests run to their end anyway.
         ignore_health_on_host_removal: drop a removed host at once, healthy or not.
         protocol_selection: deprecated.
     """
