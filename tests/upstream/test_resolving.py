@@ -1,3 +1,4 @@
+import logging
 from itertools import pairwise
 
 import pytest
@@ -50,6 +51,27 @@ async def test_failures_back_off_and_an_answer_ends_that(services, autojump_cloc
         await trio.sleep(6)  # asked at 17 and, back at the base, 18
 
     assert [at for at, _ in network.asked] == [0, 1, 3, 6, 9, 12, 17, 18]
+
+
+@pytest.mark.parametrize(
+    ("kind", "nothing", "reason"),
+    [
+        (DiscoveryType.STRICT_DNS, DnsFailure("broken"), "broken"),
+        (DiscoveryType.STRICT_DNS, [], "its name servers know none"),
+        (DiscoveryType.LOGICAL_DNS, [], "its name servers know none"),
+    ],
+)
+async def test_a_name_without_an_address_is_warned_of_once(services, autojump_clock, caplog, kind, nothing, reason):
+    network = services.network
+    network.names["api"] = nothing
+
+    async with LiveCluster(config_of("api:80", type=kind), services):
+        for names in (nothing, ["10.0.0.1"], nothing):
+            network.names["api"] = names
+            await trio.sleep(12)
+
+    told = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert told == [f"cluster c: no address for api: {reason}"] * 2
 
 
 async def test_the_longest_pause_defaults_to_ten_times_the_base(services, autojump_clock, monkeypatch):

@@ -177,9 +177,11 @@ class Resolver:
             raise
         finally:
             self.stats.pending_resolutions -= 1
-        if not found.addresses:
+        if found.addresses:
+            _LOG.debug("dns resolution for %s completed: %s", name, found)
+        else:
             self.stats.not_found += 1
-        _LOG.debug("dns resolution for %s completed: %s", name, found)
+            _LOG.debug("dns resolution without records for %s", name)
         return found
 
     def _without_asking(self, name: str) -> tuple[str, ...]:

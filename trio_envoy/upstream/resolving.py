@@ -19,9 +19,12 @@ from trio_envoy.net.address import IpAddress, from_config
 from trio_envoy.net.dns import DnsFailure, DnsStats, Resolution, Resolver
 from trio_envoy.upstream.context import ClusterContext
 from trio_envoy.util.backoff import JitteredBackoff
+from trio_envoy.util.log import logger
 from trio_envoy.util.loops import supervise
 
+_LOG: Final = logger("upstream")
 DEFAULT_REFRESH_RATE: Final = 5.0  # s; Cluster.dns_refresh_rate
+_NO_ADDRESS: Final = "its name servers know none"
 _BACKOFF_FACTOR: Final = 10  # RefreshRate.max_interval, in base intervals
 
 
@@ -119,6 +122,7 @@ class Follower:
         self._or_nothing = or_nothing
         self._settings = settings
         self._context = context
+        self._warned = False
         self._backoff = (
             None
             if settings.failure is None
@@ -147,11 +151,16 @@ class Follower:
         try:
             resolution = await services.network.resolve(self._name, settings.family, resolver=settings.resolver)
             if not resolution.addresses and not self._or_nothing:
-                raise DnsFailure("no address")
-        except DnsFailure:
+                raise DnsFailure(_NO_ADDRESS)
+        except DnsFailure as failure:
             stats.update_failure += 1
+            self._warn(str(failure))
             return settings.refresh_rate if self._backoff is None else self._backoff.next()
         stats.update_success += 1
+        if resolution.addresses:
+            self._warned = False
+        else:
+            self._warn(_NO_ADDRESS)
         if self._backoff is not None:
             self._backoff.reset()
         found(resolution)
@@ -159,3 +168,9 @@ class Follower:
         if settings.respect_ttl and resolution.addresses and resolution.ttl:
             pause = resolution.ttl
         return pause + services.random.uniform(0, settings.jitter)
+
+    def _warn(self, reason: str) -> None:
+        """Say that there is no address, once until there is one: whoever wonders about 503s finds it in the log."""
+        if not self._warned:
+            self._warned = True
+            _LOG.warning("cluster %s: no address for %s: %s", self._context.config.name, self._name, reason)
