@@ -138,8 +138,7 @@ class Runtime:
                 except ValueError as error:
                     raise ConfigError(str(error), at=layer, field="static_layer") from None
             elif layer.disk_layer is not None:
-                if not layer.disk_layer.symlink_root:
-                    raise ConfigError("invalid file path", at=layer.disk_layer, field="symlink_root")
+                _check_root(layer.disk_layer)
                 self._layers.append(_DiskLayer(layer.name, layer.disk_layer, service_cluster))
             elif layer.admin_layer is not None:
                 if self._admin is not None:
@@ -226,6 +225,17 @@ class _AdminLayer(_StaticLayer):
     def load(self) -> Mapping[str, Entry]:
         """A copy: snapshots don't change."""
         return dict(self.entries)
+
+
+def _check_root(config: DiskLayer) -> None:
+    """The link itself may be missing; where it is to be may not, and has to be said."""
+    root = config.symlink_root
+    above, slash, _ = root.rpartition("/")
+    if not slash:
+        raise ConfigError(f"invalid file path {root}".rstrip(), at=config, field="symlink_root")
+    if not Path(above or "/").is_dir():
+        text = f"unable to add filesystem watch for file {root}: No such file or directory"
+        raise ConfigError(text, at=config, field="symlink_root")
 
 
 class _DiskLayer:

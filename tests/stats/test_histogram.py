@@ -91,6 +91,20 @@ def test_it_joins_the_recording_list_once_an_interval():
     assert recording == [histogram]
 
 
+def test_many_values_at_once_count_as_one_by_one():
+    recording: list[Histogram] = []
+    histogram = Histogram(recording)
+
+    histogram.record_all([1, 2.5])
+    histogram.record(3)
+    histogram.record_all([43.7] * PENDING_LIMIT)
+    assert recording == [histogram]
+    assert histogram._pending == []
+
+    histogram.close_interval()
+    assert histogram.total == {1: 1, 2: 1, 3: 1, 43: PENDING_LIMIT}
+
+
 def test_fractions_are_cut_off():
     assert recorded(0.9, 1.99, 43.7).total == {0: 1, 1: 1, 43: 1}
 

@@ -25,7 +25,7 @@ class FirstInTurn:
     def picker(self, source, hosts):
         self.asked.append((source, len(hosts)))
         turn = iter(range(10**6))
-        return lambda: hosts[next(turn) % len(hosts)]
+        return lambda _context: hosts[next(turn) % len(hosts)]
 
 
 def hosts_of(flags, priority=0):

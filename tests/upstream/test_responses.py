@@ -1,4 +1,5 @@
 from tests.upstream.fakes import counted, make_services
+from trio_envoy.stats.histogram import PENDING_LIMIT
 from trio_envoy.upstream.responses import ResponseCounts
 
 
@@ -63,3 +64,14 @@ def test_time_is_recorded_under_each_prefix():
 
     for name in ("upstream_rq_time", "external.upstream_rq_time"):
         assert sum(services.stats.value(f"cluster.c.{name}").total.values()) == 2
+
+
+def test_times_beyond_what_is_kept_are_not_lost():
+    services = make_services()
+    counts = ResponseCounts(services.stats.scope("cluster.c."), ("",))
+
+    for _ in range(2 * PENDING_LIMIT + 7):
+        counts.time(1.0)
+    services.stats.flush()
+
+    assert sum(services.stats.value("cluster.c.upstream_rq_time").total.values()) == 2 * PENDING_LIMIT + 7

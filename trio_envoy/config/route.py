@@ -173,7 +173,7 @@ class RouteConfiguration:
         request_headers_to_remove: names.
         most_specific_header_mutations_wins: turn that order round.
         validate_clusters: refuse a route to an unknown cluster; None is True for a static table.
-        max_direct_response_body_size_bytes: None is 4096.
+        max_direct_response_body_size_bytes: None is 4096, 0 is no limit.
         ignore_port_in_host_matching: compare domains without the port of Host.
         ignore_path_parameters_in_path_matching: compare paths without `;parameters`.
         typed_per_filter_config: by the filter's name in http_filters.

@@ -105,6 +105,8 @@ def _bounds(wanted: Mapping[str, Any], read: Callable[[Any], Any], show: Callabl
     most = read(wanted[high]) if high else None
 
     def holds(value: Any) -> bool:
+        if value != value:  # NaN; Envoy lets it pass, and counts with it
+            return False
         if least is not None and (value <= least if low == "gt" else value < least):
             return False
         return most is None or not (value >= most if high == "lt" else value > most)

@@ -152,12 +152,9 @@ def _emit_time(local: bool) -> Row:
     return Row(Kind.TEXT, make, Takes.ARGUMENT)
 
 
-def _duration(info: StreamInfo) -> int:
-    """Milliseconds since the start; to the end, or to now while there is none."""
-    end = info.end
-    if end != end:  # nan: still going on
-        end = trio.current_time()
-    return int((end - info.start) * 1000 + _CUT)
+def _so_far(info: StreamInfo) -> int:
+    """Milliseconds since the start of a stream that still goes on."""
+    return int((trio.current_time() - info.start) * 1000 + _CUT)
 
 
 def _between(begin: str, end: str, per_second: int = 1000) -> Getter:
@@ -209,7 +206,13 @@ ROWS: Final[Mapping[str, Row]] = {
     "START_TIME_LOCAL": _start_time(local=True),
     "EMIT_TIME": _emit_time(local=False),
     "EMIT_TIME_LOCAL": _emit_time(local=True),
-    "DURATION": plain(Kind.COUNT, Inline("{duration}(info)", {"duration": _duration})),
+    "DURATION": plain(
+        Kind.COUNT,
+        Inline(
+            "(int((info.end - info.start) * 1000 + {cut}) if info.end == info.end else {so_far}(info))",
+            {"cut": _CUT, "so_far": _so_far},
+        ),
+    ),
     "COMMON_DURATION": Row(Kind.NUMBER, _common_duration, Takes.NEEDS_ARGUMENT),
     "REQUEST_DURATION": plain(Kind.NUMBER, _between("start", "request_end")),
     "REQUEST_TX_DURATION": plain(Kind.NUMBER, _between("start", "upstream_last_byte_sent")),

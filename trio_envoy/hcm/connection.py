@@ -133,7 +133,8 @@ class HcmConnection:
             guard.arm(Cause.REQUEST, start + manager.request_timeout)
         if manager.max_stream_duration is not None:
             guard.arm(Cause.MAX_STREAM_DURATION, start + manager.max_stream_duration)
-        return self._exchange(stream) if codec.request_here else self._exchange_with_tasks(stream)
+        here = codec.request.body is None or codec.request_here
+        return self._exchange(stream) if here else self._exchange_with_tasks(stream)
 
     async def _exchange_with_tasks(self, stream: HttpStream) -> None:
         """With a nursery for the upload of the request's body."""

@@ -144,8 +144,8 @@ class Edge:
             client, internal = self._from_xff(headers, peer)
         proto = first.get(XFP)
         if proto is None:
-            headers.add(XFP, peer.scheme)
-            proto = peer.scheme
+            proto = first[XFP] = peer.scheme
+            headers.items.append((XFP, proto))
         if self._append_port and peer.port and b"x-forwarded-port" not in first:
             headers.add(b"x-forwarded-port", peer.port)
         if not request.scheme:
@@ -167,7 +167,10 @@ class Edge:
             headers.set(b"x-envoy-external-address", client.host.encode())
         if self._generate_id:
             present = first.get(REQUEST_ID)
-            if not present or (edge and not self._preserve_id):
+            if present is None:
+                present = first[REQUEST_ID] = self._new_id()
+                headers.items.append((REQUEST_ID, present))
+            elif not present or (edge and not self._preserve_id):
                 present = self._new_id()
                 headers.set(REQUEST_ID, present)
             info.request_id = present

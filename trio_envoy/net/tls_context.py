@@ -246,17 +246,19 @@ def _trusted(common: CommonTlsContext) -> tuple[bytes, Described | None]:
 
 
 def _ciphers(parameters: TlsParameters) -> str:
-    if not parameters.cipher_suites:
+    wanted = ":".join(parameters.cipher_suites)
+    if not wanted:
         return ":".join(_DEFAULT_CIPHERS)
-    rejected = [suite for suite in parameters.cipher_suites if not _is_cipher(suite)]
-    if rejected:
+    suites = [suite for suite in parameters.cipher_suites if suite]
+    rejected = [suite for suite in suites if not _is_cipher(suite)]
+    if rejected or not suites:
         raise ConfigError(
-            f"Failed to initialize cipher suites {':'.join(parameters.cipher_suites)}. The following ciphers were "
+            f"Failed to initialize cipher suites {wanted}. The following ciphers were "
             f"rejected when tried individually: {', '.join(rejected)}",
             at=parameters,
             field="cipher_suites",
         )
-    return ":".join(_without_groups(suite) for suite in parameters.cipher_suites)
+    return ":".join(_without_groups(suite) for suite in suites)
 
 
 def _without_groups(suite: str) -> str:
@@ -273,7 +275,7 @@ def _is_cipher(suite: str) -> bool:
 
 
 def _curve(parameters: TlsParameters) -> str:
-    curves = parameters.ecdh_curves
+    curves = () if parameters.ecdh_curves == ("",) else parameters.ecdh_curves
     unknown = [curve for curve in curves if curve not in _CURVES]
     if unknown:
         raise ConfigError(f"Failed to initialize ECDH curves {':'.join(curves)}", at=parameters, field="ecdh_curves")
@@ -283,9 +285,9 @@ def _curve(parameters: TlsParameters) -> str:
 
 
 def _alpn(common: CommonTlsContext) -> tuple[str, ...]:
-    """An entry may hold several, joined by commas, as Envoy takes them."""
+    """An entry may hold several, joined by commas, as Envoy takes them; Python's library takes ASCII alone."""
     protocols = tuple(name for entry in common.alpn_protocols for name in entry.split(",") if name)
-    if any(len(name.encode()) > _MAX_ALPN_BYTES for name in protocols):
+    if any(len(name) > _MAX_ALPN_BYTES or not name.isascii() for name in protocols):
         raise ConfigError("Invalid ALPN protocol string", at=common, field="alpn_protocols")
     return protocols
 

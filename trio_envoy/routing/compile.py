@@ -201,16 +201,16 @@ class _Place:
 
 
 def _read_body(source: DataSource, limit: int) -> bytes:
-    """The body of a direct response, not longer than limit bytes."""
+    """The body of a direct response, not longer than limit bytes; 0 is no limit."""
     if source.filename is not None:
         path = Path(source.filename)
         if not path.exists():
             raise ConfigError(f"file {path} does not exist", at=source, field="filename")
-        if (size := path.stat().st_size) > limit:  # before it is read
+        if limit and (size := path.stat().st_size) > limit:  # before it is read
             text = f"file {path} size is {size} bytes; maximum is {limit}"
             raise ConfigError(text, at=source, field="filename")
     body = data_source.read(source)
-    if len(body) > limit:
+    if limit and len(body) > limit:
         raise ConfigError(f"response body size is {len(body)} bytes; maximum is {limit}", at=source)
     return body
 

@@ -163,6 +163,16 @@ class Histogram:
         if len(pending) >= PENDING_LIMIT:
             self._sort_in(pending)
 
+    def record_all(self, values: Sequence[float]) -> None:
+        """Count these values; see record()."""
+        pending = self._pending
+        if pending is None:
+            pending = self._pending = []
+            self._recording.append(self)
+        pending += values
+        if len(pending) >= PENDING_LIMIT:
+            self._sort_in(pending)
+
     def _sort_in(self, pending: list[float]) -> _Recorded:
         recorded = self._recorded
         if recorded is None:

@@ -228,6 +228,7 @@ class Store:
 
     def flush(self) -> None:
         """Every stats_flush_interval: close the interval of each histogram that has, or had, values in it."""
+        self._settle()
         had, self._in_interval = self._in_interval, self._recording.copy()
         self._recording.clear()
         for histogram in self._in_interval:

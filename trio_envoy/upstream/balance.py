@@ -35,7 +35,7 @@ class Part(Enum):
 
 Source = tuple[int, Part]
 """A set to pick from, by priority."""
-Pick = Callable[[], Host]
+Pick = Callable[[LbContext], Host]
 """The next host out of one set."""
 Balancer = Callable[[LbContext], Host | None]
 """The host for a request, or None: no healthy upstream."""
@@ -104,15 +104,19 @@ def _chooser(source: Source, hosts: HostSet, policy: Policy, stats: ClusterStats
     pick = policy.picker(source, chosen) if chosen else None
     if part is Part.ALL:
         return _panicking(pick, stats)
-    return (lambda context: None) if pick is None else (lambda context: pick())
+    return _none if pick is None else pick
 
 
 def _panicking(pick: Pick | None, stats: ClusterStats) -> Balancer:
     def choose(context: LbContext) -> Host | None:
         stats.lb_healthy_panic += 1
-        return pick() if pick is not None else None
+        return pick(context) if pick is not None else None
 
     return choose
+
+
+def _none(context: LbContext) -> None:
+    """There is no host in the set."""
 
 
 def _shares(priorities: Sequence[HostSet], threshold: int) -> list[tuple[int, Source]]:

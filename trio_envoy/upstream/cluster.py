@@ -47,6 +47,7 @@ class Cluster:
         stats: `cluster.<name>.`
         scope: the same, for stats that appear on first use.
         breakers: by priority (DEFAULT, HIGH).
+        runtime: of the process.
         hosts: the current snapshot.
         looping: run() is needed.
     """
@@ -66,7 +67,7 @@ class Cluster:
         self.breakers = compile_breakers(config.circuit_breakers, config.name, self.scope, services.runtime)
         self.hosts = HostSet()
         self._services = services
-        self._runtime = services.runtime
+        self.runtime = services.runtime
         transport: Connecting | None = None
         with faults:
             transport = make_transport(config, services, self.scope)
@@ -112,7 +113,7 @@ class Cluster:
             NoHealthyUpstream: there is no host to choose. Flag UH.
             UpstreamFailure: reason "overflow" (UO). Nothing was sent.
         """
-        snapshot = self._runtime.snapshot
+        snapshot = self.runtime.snapshot
         breakers = self.breakers[context.priority]
         if breakers.seen is not snapshot:
             breakers.follow(snapshot)
@@ -195,9 +196,7 @@ class Cluster:
 
     def in_maintenance(self) -> bool:
         """Whether the runtime's `upstream.maintenance_mode.<name>` wants this request turned away."""
-        snapshot = self._runtime.snapshot
-        if not snapshot.entries:
-            return False
+        snapshot = self.runtime.snapshot
         return snapshot.enabled(f"upstream.maintenance_mode.{self.name}", 0, 100, self._services.random.getrandbits(32))
 
     def fail_health(self, host: Host) -> None:
@@ -255,7 +254,7 @@ class Cluster:
 
     def _build_and_choose(self, context: LbContext) -> Host | None:
         """The balancer until the first request after a change of hosts: many clusters never see one."""
-        threshold = min(100, self._runtime.snapshot.get_int(_PANIC_KEY, int(self._threshold)))
+        threshold = min(100, self.runtime.snapshot.get_int(_PANIC_KEY, int(self._threshold)))
         self._balancer = build(self.hosts.by_priority(), self._policy, self.stats, threshold, self._services.random)
         return self._balancer(context)
 

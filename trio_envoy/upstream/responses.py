@@ -5,7 +5,7 @@ Source: Envoy, http/codes.cc (chargeResponseStat, chargeResponseTiming).
 
 from __future__ import annotations
 
-from trio_envoy.stats.histogram import Histogram
+from trio_envoy.stats.histogram import PENDING_LIMIT, Histogram
 from trio_envoy.stats.store import Cell, Scope
 
 
@@ -17,14 +17,16 @@ class ResponseCounts:
         prefixes: each of them counts all of it: ("", "external."); upstream_rq_completed of "" is left to ClusterStats.
     """
 
-    __slots__ = ("_by_status", "_new", "_prefixes", "_scope", "_times")
+    __slots__ = ("_by_status", "_late", "_new", "_new_times", "_prefixes", "_scope", "_times")
 
     def __init__(self, scope: Scope, prefixes: tuple[str, ...]) -> None:
         self._scope = scope
         self._prefixes = prefixes
         self._by_status: dict[int, tuple[Cell, ...]] = {}
         self._new: dict[int, int] = {}  # status -> responses since the counters were last read
+        self._new_times: list[float] = []
         self._times: tuple[Histogram, ...] = ()
+        self._late = False  # it will be asked to settle
 
     def count(self, status: int) -> None:
         """One more response with this status."""
@@ -32,8 +34,8 @@ class ResponseCounts:
         if status in new:
             new[status] += 1
         else:
-            if not self._by_status:
-                self._scope.count_late(self._settle)
+            if not self._late:
+                self._settle_later()
             if status not in self._by_status:
                 self._by_status[status] = self._cells(status)
             new[status] = 1
@@ -43,13 +45,29 @@ class ResponseCounts:
             for cell in self._by_status[status]:
                 cell.value += number
         self._new.clear()
+        self._settle_times()
+
+    def _settle_later(self) -> None:
+        self._late = True
+        self._scope.count_late(self._settle)
+
+    def _settle_times(self) -> None:
+        times = self._new_times
+        if times:
+            for histogram in self._times:
+                histogram.record_all(times)
+            times.clear()
 
     def time(self, milliseconds: float) -> None:
         """How long a request took."""
         if not self._times:
             self._times = tuple(self._scope.histogram(f"{prefix}upstream_rq_time") for prefix in self._prefixes)
-        for histogram in self._times:
-            histogram.record(milliseconds)
+            if not self._late:
+                self._settle_later()
+        times = self._new_times
+        times.append(milliseconds)
+        if len(times) >= PENDING_LIMIT:
+            self._settle_times()
 
     def _cells(self, status: int) -> tuple[Cell, ...]:
         names = ["upstream_rq_completed"]

@@ -48,17 +48,20 @@ class Guard:
     """The deadlines of one task that serves requests: an HTTP/1 connection, or one HTTP/2 stream.
 
     Attributes:
+        at: trio time of each deadline, inf for none, by Cause. To disarm one in a hurry is to set it to inf; to arm one
+            is to set it and, if that is before `planned`, to plan() it.
+        planned: trio time of the next check.
         fired: why the current scope was cancelled, or None.
         activity: trio time of the last byte either way; STREAM_IDLE counts from it.
     """
 
-    __slots__ = ("_at", "_idle_timeout", "_planned", "_scope", "_timers", "activity", "fired")
+    __slots__ = ("_idle_timeout", "_scope", "_timers", "activity", "at", "fired", "planned")
 
     def __init__(self, timers: Timers) -> None:
         self._timers = timers
-        self._at = [inf] * len(Cause)
+        self.at = [inf] * len(Cause)
         self._idle_timeout = inf
-        self._planned = inf
+        self.planned = inf
         self._scope: trio.CancelScope | None = None
         self.fired: Cause | None = None
         self.activity = 0.0
@@ -71,29 +74,33 @@ class Guard:
 
     def arm(self, cause: Cause, at: float) -> None:
         """Cancel the scope with this cause at trio time `at`, unless disarmed or armed anew."""
-        self._at[cause] = at
-        if at < self._planned:
+        self.at[cause] = at
+        if at < self.planned:
             self._timers.plan(self, at)
+
+    def plan(self, at: float) -> None:
+        """Check at trio time `at` instead of later."""
+        self._timers.plan(self, at)
 
     def arm_idle(self, timeout: float) -> None:
         """Cancel with STREAM_IDLE `timeout` seconds after `activity`, whenever that is moved on."""
         self._idle_timeout = timeout
-        at = self._at[_STREAM_IDLE] = self.activity + timeout
-        if at < self._planned:
+        at = self.at[_STREAM_IDLE] = self.activity + timeout
+        if at < self.planned:
             self._timers.plan(self, at)
 
     def disarm(self, cause: Cause) -> None:
         """Forget this deadline. A cancellation that was already delivered is not undone."""
-        self._at[cause] = inf
+        self.at[cause] = inf
 
     def disarm_exchange(self) -> None:
         """Forget the deadlines of one exchange: it is over."""
-        at = self._at
+        at = self.at
         at[_ROUTE_TIMEOUT] = at[_MAX_STREAM_DURATION] = at[_REQUEST] = at[_STREAM_IDLE] = at[_UPSTREAM_DURATION] = inf
 
     def disarm_all(self) -> None:
         """Forget every deadline."""
-        self._at = [inf] * len(Cause)
+        self.at = [inf] * len(Cause)
 
     def fire(self, cause: Cause) -> None:
         """Cancel now; the first cause wins. Nothing happens when no scope is open."""
@@ -108,15 +115,15 @@ class Guard:
 
     def check(self, now: float) -> None:
         """Called by Timers at a planned time: fire what has passed, or plan the next check."""
-        self._planned = inf
+        self.planned = inf
         if self._scope is None or self.fired is not None:
             return
-        if self._at[_STREAM_IDLE] != inf:
-            self._at[_STREAM_IDLE] = self.activity + self._idle_timeout
-        earliest = min(self._at)
+        if self.at[_STREAM_IDLE] != inf:
+            self.at[_STREAM_IDLE] = self.activity + self._idle_timeout
+        earliest = min(self.at)
         if earliest <= now:
-            cause = Cause(self._at.index(earliest))
-            self._at[cause] = inf
+            cause = Cause(self.at.index(earliest))
+            self.at[cause] = inf
             self.fire(cause)
         elif earliest != inf:
             self._timers.plan(self, earliest)
@@ -135,9 +142,9 @@ class Timers:
 
     def plan(self, guard: Guard, at: float) -> None:
         """Check this guard at trio time `at` instead of later."""
-        if guard._planned != inf:  # noqa: SLF001 - the two classes are one mechanism
+        if guard.planned != inf:
             self._stale += 1
-        guard._planned = at  # noqa: SLF001
+        guard.planned = at
         self._serial += 1
         heapq.heappush(self._heap, (at, self._serial, guard))
         if self._heap[0][1] == self._serial:
@@ -147,12 +154,12 @@ class Timers:
 
     def forget(self, guard: Guard) -> None:
         """No more checks for this guard."""
-        if guard._planned != inf:  # noqa: SLF001
-            guard._planned = inf  # noqa: SLF001
+        if guard.planned != inf:
+            guard.planned = inf
             self._stale += 1
 
     def _compact(self) -> None:
-        self._heap = [entry for entry in self._heap if entry[2]._planned == entry[0]]  # noqa: SLF001
+        self._heap = [entry for entry in self._heap if entry[2].planned == entry[0]]
         heapq.heapify(self._heap)
         self._stale = 0
 
@@ -162,7 +169,7 @@ class Timers:
             now = trio.current_time()
             while self._heap and self._heap[0][0] <= now:
                 at, _, guard = heapq.heappop(self._heap)
-                if guard._planned == at:  # noqa: SLF001
+                if guard.planned == at:
                     guard.check(now)
                 else:
                     self._stale -= 1

@@ -12,6 +12,7 @@ from trio_envoy.extensions.load_balancing_policies.least_request import (
     SelectionMethod,
 )
 from trio_envoy.upstream.balance import Part
+from trio_envoy.upstream.context import LbContext
 from trio_envoy.upstream.host import Host
 
 HEALTHY = (0, Part.HEALTHY)
@@ -30,7 +31,7 @@ def shares(config, of, *, values=None):
     runtime = LayeredRuntime(layers=(RuntimeLayer(name="l", static_layer=values),)) if values else None
     policy = LeastRequestPolicy(config, Random(1), make_services(runtime=runtime).runtime)
     pick = policy.picker(HEALTHY, of)
-    counts = Counter(pick() for _ in range(12_000))
+    counts = Counter(pick(LbContext()) for _ in range(12_000))
     return [counts[host] for host in of]
 
 

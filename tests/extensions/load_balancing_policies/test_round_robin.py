@@ -1,6 +1,7 @@
 from tests.upstream.fakes import address
 from trio_envoy.extensions.load_balancing_policies.round_robin import RoundRobinPolicy
 from trio_envoy.upstream.balance import Part
+from trio_envoy.upstream.context import LbContext
 from trio_envoy.upstream.host import Host
 
 HEALTHY, ALL = (0, Part.HEALTHY), (0, Part.ALL)
@@ -11,7 +12,7 @@ def hosts(*weights):
 
 
 def take(pick, count, of):
-    return [of.index(pick()) for _ in range(count)]
+    return [of.index(pick(LbContext())) for _ in range(count)]
 
 
 def test_each_in_turn_from_a_place_of_its_own():

@@ -37,6 +37,15 @@ def test_length_takes_its_bytes_and_no_more():
     framing.end_of_stream()
 
 
+async def test_a_body_that_has_ended_reads_as_any_body():
+    framing = Length(3)
+    framing.feed(b"abc", 0)
+
+    assert await framing.read() == b"abc"
+    assert framing.read_nowait() == b""
+    assert await framing.read() == b""
+
+
 def test_length_in_pieces_comes_out_joined():
     framing = Length(4)
 

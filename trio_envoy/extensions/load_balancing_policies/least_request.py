@@ -18,7 +18,7 @@ from trio_envoy.config.core import RuntimeDouble
 from trio_envoy.registry import Category, register
 from trio_envoy.runtime import Runtime
 from trio_envoy.upstream.balance import Pick, Source, equally_weighted
-from trio_envoy.upstream.context import ClusterContext
+from trio_envoy.upstream.context import ClusterContext, LbContext
 from trio_envoy.upstream.edf import EdfScheduler
 from trio_envoy.upstream.host import Host
 
@@ -69,12 +69,13 @@ class LeastRequestPolicy:
     def picker(self, source: Source, hosts: Sequence[Host]) -> Pick:
         """How hosts are picked out of a set."""
         if not equally_weighted(hosts):
-            return EdfScheduler(hosts, self._step(), self._seed).pick
+            scheduler = EdfScheduler(hosts, self._step(), self._seed)
+            return lambda _context: scheduler.pick()
         if self._all:
             return self._scanner(hosts)
         bits, size, further = self._random.getrandbits, len(hosts), range(self._choices - 1)
 
-        def pick() -> Host:
+        def pick(_context: LbContext) -> Host:
             best = hosts[bits(32) % size]
             for _ in further:
                 other = hosts[bits(32) % size]
@@ -87,7 +88,7 @@ class LeastRequestPolicy:
     def _scanner(self, hosts: Sequence[Host]) -> Pick:
         """All are looked at; among the least busy ones chance decides."""
 
-        def pick() -> Host:
+        def pick(_context: LbContext) -> Host:
             least = min([host.rq_active for host in hosts])
             return self._random.choice([host for host in hosts if host.rq_active == least])
 

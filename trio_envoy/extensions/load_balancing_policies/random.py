@@ -36,7 +36,7 @@ class RandomPolicy:
     def picker(self, source: Source, hosts: Sequence[Host]) -> Pick:
         """How hosts are picked out of a set."""
         bits, size = self._random.getrandbits, len(hosts)
-        return lambda: hosts[bits(32) % size]
+        return lambda _context: hosts[bits(32) % size]
 
 
 @register(Category.LOAD_BALANCING_POLICY, "envoy.load_balancing_policies.random", config=Random)

@@ -15,7 +15,7 @@ import attrs
 
 from trio_envoy.registry import Category, register
 from trio_envoy.upstream.balance import Pick, Source, equally_weighted
-from trio_envoy.upstream.context import ClusterContext
+from trio_envoy.upstream.context import ClusterContext, LbContext
 from trio_envoy.upstream.edf import EdfScheduler
 from trio_envoy.upstream.host import Host
 
@@ -45,11 +45,12 @@ class RoundRobinPolicy:
         """How hosts are picked out of a set."""
         if not equally_weighted(hosts):
             unit = lcm(*(host.weight for host in hosts))
-            return EdfScheduler(hosts, lambda host: unit // host.weight, self._seed).pick
+            scheduler = EdfScheduler(hosts, lambda host: unit // host.weight, self._seed)
+            return lambda _context: scheduler.pick()
         turn = self._turns.setdefault(source, [self._seed])
         size = len(hosts)
 
-        def pick() -> Host:
+        def pick(_context: LbContext) -> Host:
             place = turn[0]
             turn[0] = place + 1
             return hosts[place % size]

@@ -19,7 +19,7 @@ import trio
 from trio.lowlevel import checkpoint
 
 from trio_envoy.errors import RemoteProtocolError, UpstreamFailure
-from trio_envoy.http.body import Body, BytesBody
+from trio_envoy.http.body import Body
 from trio_envoy.http.codec import Inform
 from trio_envoy.http.h1 import writer
 from trio_envoy.http.h1.framing import Framing
@@ -262,7 +262,7 @@ class Http1ClientConnection:
                 info.upstream_last_byte_received = now
         if framing is not None:
             if framing.ended:  # all of it came with the head
-                message.body = BytesBody(framing.take() or b"", framing.trailers)
+                message.body = framing
             else:
                 message.body = Http1ResponseBody(self, framing)
         return message

@@ -20,7 +20,7 @@ _NOT_IN_TRAILERS: Final = frozenset({b"content-length", b"transfer-encoding", b"
 
 
 class Framing:
-    """The body of one message on its way in.
+    """The body of one message on its way in; once it has ended, it is a Body by itself.
 
     Attributes:
         ended: the last byte is here.
@@ -66,6 +66,13 @@ class Framing:
             chunks.clear()
             return data
         return b"" if self.ended else None
+
+    read_nowait = take
+
+    async def read(self) -> bytes:
+        """Body.read of a body that has ended."""
+        assert self.ended, "who waits for the rest of a body asks its connection"
+        return self.take() or b""
 
 
 class Length(Framing):

@@ -35,7 +35,7 @@ HEAD_READ_BYTES: Final = 16 * 1024  # bounds how many pipelined requests one rea
 WALL_SECONDS: Final = 1.0  # how long the offset of the wall clock is trusted
 TURNS: Final = 8  # steps without waiting before others get their turn
 
-_IDLE: Final = Cause.CONNECTION_IDLE  # a look-up in an enum costs as much as a call
+_IDLE: Final = int(Cause.CONNECTION_IDLE)  # a look-up in an enum costs as much as a call
 _DURATION: Final = Cause.CONNECTION_DURATION
 _HEADERS_TOO_SLOW: Final = RemoteProtocolError("request_header_timeout", 408, "request header timeout")
 
@@ -138,7 +138,9 @@ class Http1ServerConnection:
         """Between two requests: the deadlines of an idle connection."""
         guard = self._guard
         if self._idle_timeout != inf:
-            guard.arm(_IDLE, now + self._idle_timeout)
+            at = guard.at[_IDLE] = now + self._idle_timeout
+            if at < guard.planned:
+                guard.plan(at)
         if self._ends_at != inf:
             guard.arm(_DURATION, self._ends_at)
 
@@ -234,7 +236,7 @@ class Http1ServerConnection:
         """A head is here: the connection is busy from now on."""
         guard, options = self._guard, self._options
         now = self.now()
-        guard.disarm(_IDLE)
+        guard.at[_IDLE] = inf
         if options.headers_timeout != inf:
             guard.disarm(Cause.REQUEST_HEADERS)
         if self.closing or self._ends_at != inf:

@@ -90,7 +90,7 @@ async def test_a_direct_response(action, headers):
 async def test_maintenance(suppress, headers):
     routed = Routed(answer(), config=Router(suppress_envoy_headers=suppress))
     layer = RuntimeLayer(name="l", static_layer={"upstream.maintenance_mode.c": 100})
-    routed.cluster._runtime = Runtime(LayeredRuntime(layers=(layer,)), RuntimeStats())
+    routed.cluster.runtime = Runtime(LayeredRuntime(layers=(layer,)), RuntimeStats())
 
     reply = await routed.run()
 

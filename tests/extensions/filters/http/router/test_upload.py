@@ -4,8 +4,8 @@ import pytest
 import trio
 
 from tests.fakes import Pieces, headers
-from trio_envoy.extensions.filters.http.router.upload import Upload
-from trio_envoy.http.body import read_all
+from trio_envoy.extensions.filters.http.router.upload import Upload, pulled
+from trio_envoy.http.body import BytesBody, read_all
 
 
 class Watched:
@@ -166,3 +166,29 @@ async def test_a_fault_of_the_source_is_passed_on_and_leaves_it_free():
     for _ in range(2):
         with pytest.raises(ConnectionResetError):
             await view.read()
+
+
+@pytest.mark.parametrize("pieces", [(b"abc",), ()], ids=["short", "empty"])
+async def test_a_body_that_is_here_in_one_piece_becomes_bytes(pieces):
+    trailers = headers([("t", "1")])
+
+    body = pulled(Pieces(*pieces, trailers=trailers))
+
+    assert isinstance(body, BytesBody)
+    assert body.trailers is trailers
+    assert await read_all(body, 100) == b"".join(pieces)
+
+
+@pytest.mark.parametrize("pieces", [(b"a", b"b", b"c"), (b"a", 1, b"b"), (1, b"a"), (b"a", b"b", 1, b"c")])
+async def test_what_was_pulled_of_a_longer_body_is_not_lost(pieces, autojump_clock):
+    whole = b"".join([piece for piece in pieces if isinstance(piece, bytes)])
+
+    assert await read_all(pulled(Pieces(*pieces)), 100) == whole
+
+    body = pulled(Pieces(*pieces))
+    found = []
+    while (chunk := body.read_nowait()) != b"":
+        if chunk is None:
+            chunk = await body.read()
+        found.append(chunk)
+    assert b"".join(found) == whole

@@ -65,31 +65,26 @@ class RouterFilter(TerminalFilter):
         self.timings: dict[ForwardAction, timing.Timing] = {}
 
     def answer(self, stream: HttpStream) -> Coroutine[Any, Any, Response | LocalReply]:
-        begun = self._begin(stream)
-        return begun.run() if isinstance(begun, Exchange) else _given(begun)
-
-    def _begin(self, stream: HttpStream) -> Exchange | LocalReply:
-        """What is to be done for a request: an exchange with an upstream, unless it is answered here."""
         self.stats.rq_total += 1
         route = stream.route
         if route is None:
             self.stats.no_route += 1
-            return replies.NO_ROUTE
+            return _given(replies.NO_ROUTE)
         action = route.action
         if not isinstance(action, ForwardAction):
-            return self._without_upstream(stream, action)
+            return _given(self._without_upstream(stream, action))
         cluster = self._cluster(action.cluster)
         if cluster is None:
             self.stats.no_cluster += 1
             stream.info.upstream_cluster = ""
-            return replies.no_cluster(action.not_found_status)
+            return _given(replies.no_cluster(action.not_found_status))
         if self._strict is not None and (refused := self._strict.refuse(stream.request.headers)) is not None:
-            return refused
-        if cluster.in_maintenance():
+            return _given(refused)
+        if cluster.runtime.snapshot.entries and cluster.in_maintenance():
             cluster.stats.upstream_rq_maintenance_mode += 1
             cluster.charge_response(None, 503, internal=stream.info.internal)
-            return replies.MAINTENANCE if self.tell else replies.MAINTENANCE_UNTOLD
-        return Exchange(self, stream, route, action, cluster)
+            return _given(replies.MAINTENANCE if self.tell else replies.MAINTENANCE_UNTOLD)
+        return Exchange(self, stream, route, action, cluster).run()
 
     def timing(self, action: ForwardAction) -> timing.Timing:
         """The timeouts of a route; see `timings`."""

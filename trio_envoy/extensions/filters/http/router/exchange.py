@@ -22,11 +22,11 @@ from trio_envoy.config.core import RoutingPriority
 from trio_envoy.errors import UpstreamFailure
 from trio_envoy.extensions.filters.http.router import replies, timing
 from trio_envoy.extensions.filters.http.router.timing import settled
-from trio_envoy.extensions.filters.http.router.upload import Upload
+from trio_envoy.extensions.filters.http.router.upload import Upload, pulled
 from trio_envoy.hcm.local_reply import finalize_response
 from trio_envoy.hcm.stream import HttpStream
 from trio_envoy.http import grpc
-from trio_envoy.http.body import Body
+from trio_envoy.http.body import Body, BytesBody
 from trio_envoy.http.codec import ClientStream
 from trio_envoy.http.headers import Headers
 from trio_envoy.http.message import LocalReply, Response
@@ -54,7 +54,7 @@ _OTHER_NAME: Final = b"x-envoy-upstream-alt-stat-name"
 # By which a request sets its limits, and how it is counted.
 _STEERING: Final = frozenset({*timing.CONTROLS, *retry.CONTROLS, _ALTERNATIVE, _OTHER_NAME})
 _INFORMATIONAL: Final = frozenset({100, 102, 103, 104})  # what Envoy knows of 1xx
-_ROUTE_TIMEOUT: Final = Cause.ROUTE_TIMEOUT
+_ROUTE_TIMEOUT: Final = int(Cause.ROUTE_TIMEOUT)
 _UPSTREAM_DURATION: Final = Cause.UPSTREAM_DURATION
 _NO_TRAILERS: Final = Headers()
 
@@ -175,15 +175,14 @@ class Exchange(LbContext):
         if route.virtual_host.include_request_attempt_count:
             headers.set(_ATTEMPT_COUNT, b"1")
         stream.info.original_path = request.path
-        route.finalize_request(request, stream, tell)
+        if route.request_headers is not None or action.rewrite is not None:
+            route.finalize_request(request, stream, tell)
         if action.idle_timeout is not None:
             self._arm_idle(action.idle_timeout)
         if request.body is None:
             self._request_complete()
         else:
-            limit = self._body_limit() if self._policy is not None else None
-            self._upload = Upload(request.body, limit, self._request_complete, self._abandon_retries)
-            self._upload.fetch_nowait()
+            self._take_body(request.body)
         stream.on_complete.append(self._completed)
 
     def _steer(self) -> None:
@@ -204,9 +203,20 @@ class Exchange(LbContext):
         if request.headers.remove(_ALTERNATIVE):
             stream.timeout_reply = replies.alternative(replies.TIMEOUT)
 
-    def _body_limit(self) -> int:
-        limit = self._route.body_buffer_limit
-        return self._router.buffer_limit if limit is None else limit
+    def _take_body(self, body: Body) -> None:
+        """What is here of it is pulled now, while there is no connection yet: a short one is then complete."""
+        limit: int | None = None
+        if self._policy is None:  # one attempt: what is here as a whole need not be kept
+            body = self._stream.request.body = pulled(body)
+            if isinstance(body, BytesBody):
+                self._request_complete()
+                return
+        else:
+            limit = self._route.body_buffer_limit
+            if limit is None:
+                limit = self._router.buffer_limit
+        self._upload = Upload(body, limit, self._request_complete, self._abandon_retries)
+        self._upload.fetch_nowait()
 
     def _arm_idle(self, timeout: float) -> None:
         if timeout:
@@ -218,7 +228,10 @@ class Exchange(LbContext):
         """The last byte of the request is here: the timeouts run."""
         now = self._complete_at = self._stream.now()
         if self._timing.total is not None:
-            self._stream.guard.arm(_ROUTE_TIMEOUT, now + self._timing.total)
+            guard = self._stream.guard
+            at = guard.at[_ROUTE_TIMEOUT] = now + self._timing.total
+            if at < guard.planned:
+                guard.plan(at)
         if self._attempt_scope is not None:
             self._limit_try(self._attempt_scope, now)
 
@@ -436,7 +449,7 @@ class Exchange(LbContext):
 
     def _cut_short(self) -> None:
         """Cancelled in an attempt: by the route's timeout, or because nobody waits any more."""
-        if self._stream.guard.fired is _ROUTE_TIMEOUT:
+        if self._stream.guard.fired is Cause.ROUTE_TIMEOUT:
             host = self.host if self._up is not None else None  # while it connects nobody is to blame
             self._timed_out(host)
             assert self._stream.timeout_reply is not None, "set at the beginning"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from trio_envoy.http.body import Body
+from trio_envoy.http.body import Body, BytesBody
 from trio_envoy.http.headers import Headers
 from trio_envoy.util.wake import Wake
 
@@ -164,3 +164,34 @@ class _View:
             data = await self._upload.pull()
             self._at += bool(data)
         return data
+
+
+class _Begun:
+    """A body of which the first chunks were pulled."""
+
+    __slots__ = ("_chunks", "_source")
+
+    def __init__(self, chunks: list[bytes], source: Body) -> None:
+        self._chunks = chunks
+        self._source = source
+
+    @property
+    def trailers(self) -> Headers | None:
+        return self._source.trailers
+
+    def read_nowait(self) -> bytes | None:
+        return self._chunks.pop(0) if self._chunks else self._source.read_nowait()
+
+    async def read(self) -> bytes:
+        return self._chunks.pop(0) if self._chunks else await self._source.read()
+
+
+def pulled(body: Body) -> Body:
+    """The same body: as a BytesBody if all of it is here and came as one chunk."""
+    data = body.read_nowait()
+    if data is None:
+        return body
+    rest = body.read_nowait() if data else data
+    if rest == b"":
+        return BytesBody(data, body.trailers)
+    return _Begun([data, rest] if rest else [data], body)
