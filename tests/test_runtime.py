@@ -73,6 +73,8 @@ def test_admin_overrides_win_and_an_empty_value_removes_one():
     [
         ((ADMIN, RuntimeLayer(name="b", admin_layer=AdminLayer())), "too many admin layers"),
         ((RuntimeLayer(name="b", disk_layer=DiskLayer()),), "invalid file path"),
+        ((RuntimeLayer(name="b", disk_layer=DiskLayer(symlink_root="a")),), "invalid file path a"),
+        ((RuntimeLayer(name="b", disk_layer=DiskLayer(symlink_root="/no/a")),), "unable to add filesystem watch"),
         ((static({}), static({})), "duplicate runtime layer name 'base'"),
         ((static({"l": [1]}),), "invalid runtime entry value for l"),
     ],

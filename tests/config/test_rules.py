@@ -1,5 +1,7 @@
 """The words are those of Envoy 1.40.0's "Proto constraint validation failed" messages."""
 
+import math
+
 import pytest
 
 from trio_envoy.config import schema
@@ -11,6 +13,7 @@ from trio_envoy.config.rules import compile_rule, is_required
     [
         ({"uint32": {"gte": 200, "lt": 600}}, [200, 599], 600, "value must be inside range [200, 600), got 600"),
         ({"double": {"gt": 0.0, "lte": 1.0}}, [0.5, 1.0], 0.0, "value must be inside range (0.0, 1.0], got 0.0"),
+        ({"double": {"gte": 0.0}}, [0.0], math.nan, "value must be greater than or equal to 0.0, got nan"),
         ({"uint32": {"gt": 0}}, [1], 0, "value must be greater than 0, got 0"),
         ({"int64": {"gte": 2}}, [2], 1, "value must be greater than or equal to 2, got 1"),
         ({"uint32": {"lt": 5}}, [4], 5, "value must be less than 5, got 5"),
