@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 CONFIG ?=
+PORT = 8000
+ADMIN_PORT = 8001
 
 .PHONY: run google test check fmt fmt-check lint type validate cov bench parity parity-record build clean help
 
@@ -12,8 +14,9 @@ help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
 $(VENV)/.run: pyproject.toml
+	@command -v "$(PYTHON)" >/dev/null || { echo "trio_envoy needs Python 3.11 or newer, and $(PYTHON) is not there: set PYTHON=/path/to/python." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("trio_envoy needs Python 3.11 or newer, and %s is %d.%d: set PYTHON=/path/to/a/newer/python." % (sys.executable, v[0], v[1]))'
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	@touch $@
 
@@ -29,8 +32,8 @@ $(VENV)/.oracle: $(VENV)/.test
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[oracle]'
 	@touch $@
 
-run: $(VENV)/.run  ## the tutorial's front proxy on 8000, its admin page on 8001; CONFIG=file runs a file of yours
-	@if [ -n "$(CONFIG)" ]; then exec $(BIN)/trio-envoy -c "$(CONFIG)"; else exec $(BIN)/python -m trio_envoy.demo; fi
+run: $(VENV)/.run  ## the tutorial's front proxy on PORT (8000), its admin page on ADMIN_PORT (8001); CONFIG=file runs a file of yours
+	@if [ -n "$(CONFIG)" ]; then exec $(BIN)/trio-envoy -c "$(CONFIG)"; else exec $(BIN)/python -m trio_envoy.demo --port $(PORT) --admin-port $(ADMIN_PORT); fi
 
 google: $(VENV)/.run  ## the tutorial's Google proxy on 10000, its admin page on 9901 (needs the internet)
 	@exec $(BIN)/trio-envoy -c sample_configs/google_com_proxy.v2.yaml

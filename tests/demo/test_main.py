@@ -140,7 +140,7 @@ def test_a_port_in_use_is_one_sentence_and_no_process():
     assert ended.returncode == 1
     assert ended.stderr == (
         f"Port {port} on 127.0.0.1 is not free (Address already in use): stop what uses it, or take another one "
-        "with --port or --admin-port.\n"
+        "(make run PORT=... ADMIN_PORT=..., or --port and --admin-port).\n"
     )
     assert ended.stdout == ""
 

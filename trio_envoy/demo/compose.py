@@ -75,7 +75,7 @@ def choose_ports(front: int, admin: int) -> Ports:
         if error is not None:
             raise DemoError(
                 f"Port {port} on 127.0.0.1 is not free ({error.strerror}): stop what uses it, or take another one "
-                "with --port or --admin-port."
+                "(make run PORT=... ADMIN_PORT=..., or --port and --admin-port)."
             )
     free = list(itertools.islice((port for port in _free_ports() if port not in {front, admin}), 9))
     return Ports(
