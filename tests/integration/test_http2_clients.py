@@ -18,9 +18,10 @@ HTTP2 = (
 )
 
 
+needs_h2load = pytest.mark.skipif(shutil.which("h2load") is None, reason="h2load is not installed")
+
+
 async def h2load(*arguments):
-    if shutil.which("h2load") is None:
-        pytest.skip("h2load is not installed")
     with trio.fail_after(30):
         done = await trio.run_process(["h2load", *arguments], capture_stdout=True, stderr=subprocess.STDOUT)
     return done.stdout.decode()
@@ -35,6 +36,7 @@ async def at_rest(world, *gauges):
     pytest.fail(str({gauge: world.stat(gauge) for gauge in gauges}))
 
 
+@needs_h2load
 @pytest.mark.parametrize("upload", [False, True])
 async def test_h2load_many_streams_on_some_connections(live, tmp_path, upload):
     body = tmp_path / "body"
