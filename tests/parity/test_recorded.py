@@ -37,13 +37,16 @@ class _Run:
     def __init__(self, cases: Sequence[Case], shared: Path) -> None:
         self._cases = cases
         self._shared = shared
+        self._runner = shared / "runner"  # holds the process id of the worker that runs them
         self._scope = trio.CancelScope()
         self._token: trio.lowlevel.TrioToken | None = None
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
+        mine = self._shared / f"runner.{os.getpid()}"
+        mine.write_text(str(os.getpid()))
         try:
-            (self._shared / "taken").touch(exist_ok=False)
+            self._runner.hardlink_to(mine)
         except FileExistsError:
             return self
         self._thread = threading.Thread(target=trio.run, args=(self._work,))
@@ -63,8 +66,17 @@ class _Run:
         for _ in range(int(_PATIENCE / 0.02)):
             if path.exists():
                 return json.loads(path.read_text())
+            if not self._runner_lives() and not path.exists():
+                return "the worker that ran the cases has died"
             time.sleep(0.02)
         return "no result came"
+
+    def _runner_lives(self) -> bool:
+        try:
+            os.kill(int(self._runner.read_text()), 0)
+        except ProcessLookupError:
+            return False
+        return True
 
     async def _work(self) -> None:
         self._token = trio.lowlevel.current_trio_token()
