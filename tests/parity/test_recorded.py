@@ -4,6 +4,7 @@ Under pytest-xdist the worker that comes first runs them all, the others read it
 so they are run some at a time, and only one worker needs a fork server.
 """
 
+import fcntl
 import json
 import os
 import threading
@@ -37,17 +38,13 @@ class _Run:
     def __init__(self, cases: Sequence[Case], shared: Path) -> None:
         self._cases = cases
         self._shared = shared
-        self._runner = shared / "runner"  # holds the process id of the worker that runs them
+        self._runner = os.open(shared / "runner", os.O_RDWR | os.O_CREAT)  # never closed
         self._scope = trio.CancelScope()
         self._token: trio.lowlevel.TrioToken | None = None
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
-        mine = self._shared / f"runner.{os.getpid()}"
-        mine.write_text(str(os.getpid()))
-        try:
-            self._runner.hardlink_to(mine)
-        except FileExistsError:
+        if not self._lock(fcntl.LOCK_EX):
             return self
         self._thread = threading.Thread(target=trio.run, args=(self._work,))
         self._thread.start()
@@ -66,15 +63,16 @@ class _Run:
         for _ in range(int(_PATIENCE / 0.02)):
             if path.exists():
                 return json.loads(path.read_text())
-            if not self._runner_lives() and not path.exists():
+            if self._thread is None and self._lock(fcntl.LOCK_SH) and not path.exists():
                 return "the worker that ran the cases has died"
             time.sleep(0.02)
         return "no result came"
 
-    def _runner_lives(self) -> bool:
+    def _lock(self, how: int) -> bool:
+        """Whether nobody who lives runs the cases: the one who does keeps the lock until its process ends."""
         try:
-            os.kill(int(self._runner.read_text()), 0)
-        except ProcessLookupError:
+            fcntl.flock(self._runner, how | fcntl.LOCK_NB)
+        except BlockingIOError:
             return False
         return True
 
