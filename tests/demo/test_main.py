@@ -40,7 +40,7 @@ def children_of(pid):
                 arguments = line.read().split("\0")
         except (OSError, ValueError):
             continue
-        if parent == pid:
+        if parent == pid and len(arguments) > 2:  # in the middle of exec() it has none
             found[int(entry)] = arguments[2].rpartition(".")[2]
     return found
 
