@@ -113,7 +113,7 @@ async def full(count):
     """Wait until the buffers of the sockets hold all that they take: what is counted has stopped growing."""
     with trio.fail_after(30):
         counted = -1
-        while counted != (counted := count()) or not counted:
+        while counted != (counted := count()) or not counted:  # noqa: ASYNC110 - nothing tells when a kernel is full
             await trio.sleep(0.3)
 
 
