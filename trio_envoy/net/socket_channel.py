@@ -58,8 +58,9 @@ class SocketChannel(Pollable):
         """What is here, b"" at the end, None when nothing is; see recv_into."""
         if not self.can_read:
             return None
+        recv = self._recv  # called as a method it would be looked up in the class first
         try:
-            data = self._recv(limit)
+            data = recv(limit)
         except BlockingIOError:
             self.can_read = False
             return None
@@ -73,8 +74,9 @@ class SocketChannel(Pollable):
 
     def send(self, data: Buffer) -> int:
         """Bytes taken; 0 when the peer takes none now."""
+        send = self._send
         try:
-            sent = self._send(data)
+            sent = send(data)
         except BlockingIOError:
             self.can_write = False
             return 0

@@ -17,7 +17,11 @@ _ByLength = tuple[tuple[int, dict[bytes, T]], ...]
 
 
 class Domains(Generic[T]):
-    """A search over domains; immutable."""
+    """A search over domains; immutable.
+
+    Attributes:
+        only: what every authority leads to, if the one domain is "*".
+    """
 
     def __init__(self, entries: Iterable[tuple[object, Iterable[str], T]], *, table: str, ignore_port: bool) -> None:
         """Build it.
@@ -58,13 +62,11 @@ class Domains(Generic[T]):
         faults.raise_all()
         self._suffixes: _ByLength[T] = tuple(sorted(suffixes.items(), reverse=True))
         self._prefixes: _ByLength[T] = tuple(sorted(prefixes.items(), reverse=True))
-        self._only_any = not (self._exact or suffixes or prefixes)
+        self.only = None if self._exact or suffixes or prefixes else self._any
         self._ignore_port = ignore_port
 
     def find(self, authority: bytes) -> T | None:
         """What the authority leads to, or None."""
-        if self._only_any:
-            return self._any
         host = authority.lower()
         if self._ignore_port:
             host = without_port(host)

@@ -70,6 +70,7 @@ class RouteTable:
         with compiler.faults:
             self._domains = Domains(hosts, table=config.name, ignore_port=config.ignore_port_in_host_matching)
         compiler.faults.raise_all()
+        self._only = self._domains.only
 
     def match(self, request: Request, info: StreamInfo) -> Route | None:
         """The route of this request, everything in it settled; None: 404, NR, `route_not_found`.
@@ -77,7 +78,7 @@ class RouteTable:
         The weighted cluster is drawn, and the cluster_header read, here: a filter that changes what routes look at
         calls match again and assigns stream.route.
         """
-        host = self._domains.find(request.authority)
+        host = self._only or self._domains.find(request.authority)
         if host is None or not request.path:  # only a connect_matcher takes what has no path
             return None
         if host.require_tls is not None and _must_use_tls(host.require_tls, request):

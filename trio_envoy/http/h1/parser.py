@@ -42,6 +42,7 @@ class Parser(HeadReader, Generic[M]):
         make: the httptools parser class.
 
     Attributes:
+        failed: the protocol was broken: no message comes after `messages`, and next() raises.
         messages: whose heads are here; next() takes them, too, and tells what is wrong when there are no more.
         surplus: bytes came where no message may begin; they are dropped.
         refused_bytes, refused_header_bytes: of the head that broke the protocol, or broke off.
@@ -56,6 +57,7 @@ class Parser(HeadReader, Generic[M]):
         "_options",
         "_partial",
         "_stats",
+        "failed",
         "messages",
         "refused_bytes",
         "refused_header_bytes",
@@ -71,6 +73,7 @@ class Parser(HeadReader, Generic[M]):
         self._framing: Framing | None = None  # of the message that is not whole yet
         self._partial = bytearray()  # of a head
         self._error: RemoteProtocolError | None = None
+        self.failed = False
         self._open = True  # a head may come
         self.messages: deque[M] = deque()
         self.surplus = False
@@ -122,6 +125,7 @@ class Parser(HeadReader, Generic[M]):
                     position += self._read(data[position:end])  # no copy when that is all of it
         except RemoteProtocolError as error:
             self._error = error
+            self.failed = True
             self.refused_bytes = len(self._partial) or size - position
             self._partial.clear()
 

@@ -150,12 +150,14 @@ class Http1ServerConnection:
         turns = 0
         while True:
             try:
-                message = parser.next()
-                if message is None:
+                if parser.messages:
+                    message = parser.messages.popleft()
+                else:
                     turns = 0
-                    message = await self._read_head()
-                    if message is None:
+                    read = await self._read_head()
+                    if read is None:
                         return
+                    message = read
             except RemoteProtocolError as error:
                 await self._refuse(error)
                 return
@@ -181,6 +183,8 @@ class Http1ServerConnection:
             RemoteProtocolError: it is not one.
         """
         channel, parser = self.channel, self._parser
+        if parser.failed:
+            parser.next()
         timed = self._options.headers_timeout == inf
         turns = 0
         while True:

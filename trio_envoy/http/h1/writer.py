@@ -186,7 +186,8 @@ def request_head(request: Request, encoding: Encoding, full_url: bool = False, p
     elif full_url:
         target = b"%b://%b%b" % (request.scheme, request.authority, target)
     headers = request.headers
-    parts = [b"%b %b HTTP/1.1\r\n%b: %b" % (method, target, b"Host" if proper else b"host", request.authority)]
+    host = b" HTTP/1.1\r\nHost: " if proper else b" HTTP/1.1\r\nhost: "
+    parts = [method + b" " + target + host + request.authority]
     if proper:
         parts += [_FIELD((proper_case(name), value)) for name, value in headers.items]
     else:

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.fakes import headers
-from trio_envoy.extensions.filters.http.router.timing import Timing, asked_total, of_route, settled
+from trio_envoy.extensions.filters.http.router.timing import Timing, asked_total, milliseconds, of_route, settled
 from trio_envoy.routing.entry import ForwardAction
 from trio_envoy.routing.retry import RetryPolicy
 
@@ -72,3 +72,11 @@ def test_what_a_client_asks_for(fields, respect, total):
 
     assert asked_total(15.0, found, respect_expected=respect) == total
     assert (TIMEOUT.encode() in found) is (total == 0.050)  # left alone where it was not looked at
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(0.0, b"0"), (-0.5, b"0"), (0.0129, b"12"), (0.9999, b"999"), (1.0, b"1000"), (75.5, b"75500")],
+)
+def test_milliseconds(seconds, told):
+    assert milliseconds(seconds) == told

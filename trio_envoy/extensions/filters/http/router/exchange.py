@@ -369,7 +369,7 @@ class Exchange(LbContext):
         if self._router.tell:
             waited = info.upstream_first_byte_received - self._complete_at
             if waited == waited:  # the request is complete
-                headers.set(_SERVICE_TIME, b"%d" % (waited * 1000 if waited > 0.0 else 0))
+                headers.set(_SERVICE_TIME, timing.milliseconds(waited))
         if self._count_codes:
             called = stream.request.headers.first.get(b"content-type")
             judged = called is None or not grpc.is_grpc(called)

@@ -18,6 +18,7 @@ _EXPECTED: Final = b"x-envoy-expected-rq-timeout-ms"
 
 # Headers by which an internal client sets the timeout; the HCM has taken them from all others.
 CONTROLS: Final = frozenset({_TIMEOUT, _EXPECTED})
+_DIGITS: Final = tuple(b"%d" % number for number in range(1000))  # most answers come within a second
 
 
 @attrs.frozen(eq=False)
@@ -73,3 +74,9 @@ def settled(total: float | None, policy: RetryPolicy | None) -> Timing:
     if per_try is not None and total is not None and per_try >= total:
         per_try = None
     return Timing(total, per_try)
+
+
+def milliseconds(seconds: float) -> bytes:
+    """Whole milliseconds, at least 0."""
+    whole = int(seconds * 1000)
+    return _DIGITS[whole] if 0 <= whole < len(_DIGITS) else b"%d" % max(whole, 0)
