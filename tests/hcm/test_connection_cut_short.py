@@ -2,6 +2,7 @@
 
 import logging
 
+import h2.connection
 import pytest
 import trio
 
@@ -317,3 +318,37 @@ async def test_cancelled_anywhere_no_gauge_stays_up(autojump_clock):
 
     assert cuts > 6
     assert managed.stats.downstream_rq_total == len(managed.entries)
+
+
+def a_get_over_http2():
+    """Bytes of a client's connection with one request."""
+    client = h2.connection.H2Connection()
+    client.initiate_connection()
+    fields = [(":method", "GET"), (":scheme", "http"), (":authority", "a"), (":path", "/")]
+    client.send_headers(1, fields, end_stream=True)
+    return client.data_to_send()
+
+
+@pytest.mark.parametrize("raw", [b"GET / HTTP/1.1\r\nhost: a\r\n\r\n", a_get_over_http2()], ids=["HTTP/1", "HTTP/2"])
+async def test_the_server_stops_just_when_a_deadline_fires(raw, autojump_clock):
+    """The codec can't tell of the deadline any more: the exchange is ended and logged all the same."""
+    streams, ended = [], []
+
+    async def answer(stream):
+        streams.append(stream)
+        stream.on_complete.append(lambda: ended.append(True))
+        return Response(200, headers(), Pieces(b"a", 1e9))
+
+    managed = Managed(answer)
+    connection, far = managed.connection()
+    far.send(raw)
+    async with trio.open_nursery() as tasks:
+        tasks.start_soon(receive_all, far)
+        tasks.start_soon(managed.serve, connection)
+        await trio.testing.wait_all_tasks_blocked()
+        streams[0].guard.fire(Cause.STREAM_IDLE)
+        tasks.cancel_scope.cancel()
+
+    assert ended == [True]
+    assert [entry.info.details for entry in managed.entries] == ["downstream_local_disconnect"]
+    assert managed.stats.downstream_rq_active == managed.stats.downstream_cx_active == 0

@@ -81,6 +81,8 @@ class HcmConnection:
                 await codec.serve()
         finally:
             self._connection.channel.close()
+            for stream in tuple(self._streams.values()):  # cut short by its guard and by the server at once
+                self._abort(stream, DC, "downstream_local_disconnect")
             self._closed()
             stats.downstream_cx_length_ms.record((trio.current_time() - started) * 1000)
 
