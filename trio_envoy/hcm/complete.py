@@ -21,7 +21,7 @@ def complete(manager: HttpConnectionManager, stream: HttpStream, now: float) -> 
     stats = manager.stats
     stats.downstream_rq_active -= 1
     status = info.status
-    if 200 <= status < 300:
+    if 200 <= status < 300:  # most of all, and a call less
         listener = manager.listener_stats
         stats.downstream_rq_completed += 1
         stats.downstream_rq_2xx += 1

@@ -24,7 +24,7 @@ from trio_envoy.http.codec import Inform
 from trio_envoy.http.h1 import writer
 from trio_envoy.http.h1.framing import Framing
 from trio_envoy.http.h1.options import Http1Options, Http1Stats
-from trio_envoy.http.h1.response_parser import ResponseParser
+from trio_envoy.http.h1.response_parser import ResponseMessage, ResponseParser
 from trio_envoy.http.h1.writer import Encoding
 from trio_envoy.http.headers import Headers
 from trio_envoy.http.message import Request, Response
@@ -231,34 +231,33 @@ class Http1ClientConnection:
                     await channel.wait_read()
             except OSError:
                 data = b""
-            if data and self._request_error is None:
-                if info is not None:
-                    info.upstream_wire_bytes_received += len(data)
-                parser.feed(data)
-            else:
-                self._received(data)
+            self._received(data)
             try:
-                while (message := parser.messages.popleft() if parser.messages else parser.next()) is not None:
+                while (message := parser.next()) is not None:
                     if info is not None:
                         info.upstream_header_bytes_received += message.header_bytes
                     if message.status >= 200 or message.status == 101:
-                        self._head_read = True
-                        self._reusable = message.keep_alive
-                        self.asked_to_close = not message.keep_alive
-                        framing = self._framing = message.framing
-                        if info is not None:
-                            info.upstream_first_byte_received = now = self.now()
-                            if framing is None or framing.ended:
-                                info.upstream_last_byte_received = now
-                        if framing is not None:  # it is the body when all of it came with the head
-                            message.body = framing if framing.ended else Http1ResponseBody(self, framing)
-                        return message
+                        return self._respond(message)
                     if inform is not None:
                         await inform(message.status, message.headers)
             except RemoteProtocolError as error:
                 if info is not None:
                     info.upstream_header_bytes_received += parser.refused_header_bytes
                 raise self._broken() from error
+
+    def _respond(self, message: ResponseMessage) -> Response:
+        self._head_read = True
+        self._reusable = message.keep_alive
+        self.asked_to_close = not message.keep_alive
+        framing = self._framing = message.framing
+        info = self.info
+        if info is not None:
+            info.upstream_first_byte_received = now = self.now()
+            if framing is None or framing.ended:
+                info.upstream_last_byte_received = now
+        if framing is not None:  # it is the body itself when all of it came with the head
+            message.body = framing if framing.ended else Http1ResponseBody(self, framing)
+        return message
 
     async def receive(self) -> None:
         """Read once from the upstream and feed the parser.

@@ -42,14 +42,13 @@ class Parser(HeadReader, Generic[M]):
         make: the httptools parser class.
 
     Attributes:
-        failed: the protocol was broken: no message comes after `messages`, and next() raises.
+        error: what broke the protocol: no message comes after `messages`, and next() raises it.
         messages: whose heads are here; next() takes them, too, and tells what is wrong when there are no more.
         surplus: bytes came where no message may begin; they are dropped.
         refused_bytes, refused_header_bytes: of the head that broke the protocol, or broke off.
     """
 
     __slots__ = (
-        "_error",
         "_framing",
         "_max_fields",
         "_max_head",
@@ -57,7 +56,7 @@ class Parser(HeadReader, Generic[M]):
         "_options",
         "_partial",
         "_stats",
-        "failed",
+        "error",
         "messages",
         "refused_bytes",
         "refused_header_bytes",
@@ -72,8 +71,7 @@ class Parser(HeadReader, Generic[M]):
         self._max_fields = options.max_fields
         self._framing: Framing | None = None  # of the message that is not whole yet
         self._partial = bytearray()  # of a head
-        self._error: RemoteProtocolError | None = None
-        self.failed = False
+        self.error: RemoteProtocolError | None = None
         self._open = True  # a head may come
         self.messages: deque[M] = deque()
         self.surplus = False
@@ -87,8 +85,8 @@ class Parser(HeadReader, Generic[M]):
         """
         if self.messages:
             return self.messages.popleft()
-        if self._error is not None and self._framing is None:
-            raise self._error
+        if self.error is not None and self._framing is None:
+            raise self.error
         return None
 
     @property
@@ -99,11 +97,11 @@ class Parser(HeadReader, Generic[M]):
     @property
     def body_error(self) -> RemoteProtocolError | None:
         """What broke the framing of the body that was coming in."""
-        return self._error if self._framing is not None else None
+        return self.error if self._framing is not None else None
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes of the connection. Never raises: errors come out where the messages do."""
-        if self._error is not None:
+        if self.error is not None:
             return
         position, size = 0, len(data)
         try:
@@ -124,8 +122,7 @@ class Parser(HeadReader, Generic[M]):
                         raise RemoteProtocolError("http1.headers_too_large", *TOO_LARGE)
                     position += self._read(data[position:end])  # no copy when that is all of it
         except RemoteProtocolError as error:
-            self._error = error
-            self.failed = True
+            self.error = error
             self.refused_bytes = len(self._partial) or size - position
             self._partial.clear()
 

@@ -193,16 +193,15 @@ class RequestParser(Parser[RequestMessage]):
 
     def _apply_special(self, message: RequestMessage, special: Sequence[Field]) -> None:
         """Fields about the connection and the framing."""
-        request = message
-        headers = request.headers
+        headers = message.headers
         options = hygiene.options_of(b",".join(values_of(special, b"connection")))
         if options:
             if hygiene.remove_nominated(headers, options):
-                request.authority, request.host_missing = b"", True
+                message.authority, message.host_missing = b"", True
             if b"close" in options:
                 message.keep_alive = False
             if b"upgrade" in options:
-                request.protocol = hygiene.without_h2c(b",".join(values_of(special, b"upgrade")))
+                message.protocol = hygiene.without_h2c(b",".join(values_of(special, b"upgrade")))
         if b"close" in hygiene.options_of(b",".join(values_of(special, b"proxy-connection"))):
             message.keep_alive = False
         if b"te" in headers.first:
@@ -226,23 +225,22 @@ class RequestParser(Parser[RequestMessage]):
 
     def _unusual_target(self, message: RequestMessage) -> None:
         """CONNECT, absolute form, an asterisk, or something that is no target."""
-        request = message
-        url = request.path
-        if request.method == b"CONNECT":
-            request.authority = target.connect_authority(url)
-            request.path = b""
+        url = message.path
+        if message.method == b"CONNECT":
+            message.authority = target.connect_authority(url)
+            message.path = b""
             if message.framing is not None:
                 raise RemoteProtocolError("http1.invalid_transfer_encoding", *NOT_IMPLEMENTED)
-            if hygiene.content_length(request.headers.first.get(b"content-length", b"0")):
+            if hygiene.content_length(message.headers.first.get(b"content-length", b"0")):
                 raise RemoteProtocolError("http1.body_disallowed")
             message.keep_alive = False  # what follows is not HTTP
             self.restart()
         elif target.path_is_plain(url):
-            target.check_asterisk(request.method, url)
+            target.check_asterisk(message.method, url)
         else:
             scheme, authority, path = target.absolute(url)
             if self._options.allow_absolute_url:
-                request.scheme, request.authority, request.path = scheme, authority, path
+                message.scheme, message.authority, message.path = scheme, authority, path
 
     def _check_underscores(self, headers: Headers) -> None:
         named = [name for name, _ in headers.items if b"_" in name]

@@ -183,8 +183,8 @@ class Http1ServerConnection:
             RemoteProtocolError: it is not one.
         """
         channel, parser = self.channel, self._parser
-        if parser.failed:
-            parser.next()
+        if parser.error is not None:
+            parser.next()  # raises it
         timed = self._options.headers_timeout == inf
         turns = 0
         while True:

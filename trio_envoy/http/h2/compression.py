@@ -57,6 +57,7 @@ class Encoder(hpack.Encoder):
             self.header_table.maxsize = value
             self.table_size_changes.append(value)
 
+    # the package takes more forms of fields than are ever given here
     def encode(self, headers: Iterable[Field], huffman: bool = True) -> bytes:  # type: ignore[override]
         """The block of these fields, each of which is always or never hpack.NeverIndexedHeaderTuple."""
         table = self._table

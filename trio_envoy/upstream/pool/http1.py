@@ -133,10 +133,7 @@ class Http1Pool(Pool):
                 continue
             self._admit()
             idle.pop()
-            link.served += 1
-            if link.served >= self._max_requests:
-                self._context.stats.upstream_cx_max_requests += 1
-            return link.connection
+            return self._begin(link)
         return None
 
     def _dead(self, link: Link) -> bool:

@@ -466,9 +466,7 @@ class Exchange(LbContext):
         self._upload = None  # refers to this
         if self._charged:
             self._charge_end()
-        up, self._up = self._up, None
-        if up is not None:
-            up.release()
+        self._release()
         if self._retrying:
             self._cluster.breakers[self.priority].retries.give()
 
