@@ -35,7 +35,6 @@ MEANINGLESS = {
         "the only format that is supported: that there is a HeaderKeyFormat says it"
     ),
     "envoy.config.core.v3.Node.metadata": "only shown by /server_info and /config_dump, which show the file itself",
-    "envoy.config.core.v3.SubstitutionFormatString.content_type": "of a body; lines of a log have no type",
     "envoy.config.endpoint.v3.ClusterLoadAssignment.cluster_name": "tells assignments apart where they are fetched",
     "envoy.config.route.v3.WeightedCluster.total_weight": "Envoy does not look at it any more",
 }

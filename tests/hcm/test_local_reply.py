@@ -35,7 +35,7 @@ async def test_a_text_has_its_length_and_type():
 
     assert list(response.headers) == [(b"content-length", b"2"), (b"content-type", b"text/plain")]
     assert await body_of(response) == b"no"
-    assert (stream.info.details, stream.info.flags, stream.info.local_reply_body) == ("why", UF, b"no")
+    assert (stream.info.details, stream.info.flags) == ("why", UF)
     assert not stream.codec.closes
 
 
@@ -44,6 +44,12 @@ async def test_without_a_text_there_is_nothing_but_its_own_headers():
 
     assert list(response.headers) == [(b"location", b"/x")]
     assert await body_of(response) is None
+
+
+def test_what_has_no_body_has_no_type():
+    stream = a_stream(route=a_route(response_headers=Adds((b"content-type", b"text/html"))))
+
+    assert list(to_response(stream, LocalReply(404)).headers) == []
 
 
 async def test_the_answer_to_head_has_the_length_but_not_the_body():

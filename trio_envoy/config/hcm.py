@@ -11,9 +11,12 @@ from typing import ClassVar
 import attrs
 
 from trio_envoy.config.accesslog import AccessLog
+from trio_envoy.config.accesslog_filter import AccessLogFilter
 from trio_envoy.config.address import CidrRange
+from trio_envoy.config.core import DataSource, HeaderValueOption
 from trio_envoy.config.protocol import Http1ProtocolOptions, Http2ProtocolOptions, HttpProtocolOptions
 from trio_envoy.config.route import RouteConfiguration
+from trio_envoy.config.substitution import SubstitutionFormatString
 
 
 class CodecType(enum.StrEnum):
@@ -123,6 +126,42 @@ class HttpFilter:
 
 
 @attrs.frozen(kw_only=True)
+class ResponseMapper:
+    """What becomes of the local replies that a filter lets pass.
+
+    Attributes:
+        filter: of access logs; required.
+        status_code: instead of the reply's, 200 to 599.
+        body: instead of the reply's.
+        body_format_override: instead of the body_format of all.
+        headers_to_add: to the reply.
+    """
+
+    __proto__: ClassVar[str] = "envoy.extensions.filters.network.http_connection_manager.v3.ResponseMapper"
+
+    filter: AccessLogFilter
+    status_code: int | None = None
+    body: DataSource | None = None
+    body_format_override: SubstitutionFormatString | None = None
+    headers_to_add: tuple[HeaderValueOption, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class LocalReplyConfig:
+    """How answers look that are made here.
+
+    Attributes:
+        mappers: the first whose filter lets a reply pass changes it.
+        body_format: of all bodies; None is `%LOCAL_REPLY_BODY%`.
+    """
+
+    __proto__: ClassVar[str] = "envoy.extensions.filters.network.http_connection_manager.v3.LocalReplyConfig"
+
+    mappers: tuple[ResponseMapper, ...] = ()
+    body_format: SubstitutionFormatString | None = None
+
+
+@attrs.frozen(kw_only=True)
 class HttpConnectionManager:
     """HTTP on the connections of a filter chain (oneof route_specifier, required).
 
@@ -162,6 +201,7 @@ class HttpConnectionManager:
             http_connection_manager.normalize_path, off.
         merge_slashes: `//` is `/`.
         path_with_escaped_slashes_action: keep, refuse, redirect or decode.
+        local_reply_config: how answers look that are made here.
         strip_matching_host_port: drop the listener's port from Host.
         strip_any_host_port: drop any port from Host (oneof strip_port_mode).
         strip_trailing_host_dot: drop the dot at the end of Host.
@@ -206,6 +246,7 @@ class HttpConnectionManager:
     path_with_escaped_slashes_action: PathWithEscapedSlashesAction = (
         PathWithEscapedSlashesAction.IMPLEMENTATION_SPECIFIC_DEFAULT
     )
+    local_reply_config: LocalReplyConfig | None = None
     strip_matching_host_port: bool = False
     strip_any_host_port: bool | None = None
     strip_trailing_host_dot: bool = False

@@ -13,7 +13,7 @@ from trio_envoy.errors import ConfigError
 from trio_envoy.formatter.command import Command
 from trio_envoy.formatter.context import LogContext
 from trio_envoy.formatter.inline import Getter, Inline, Source
-from trio_envoy.formatter.operator import Kind, Row, Takes, constant, plain
+from trio_envoy.formatter.operator import Kind, Row, Takes, plain
 from trio_envoy.http.headers import Headers
 from trio_envoy.http.message import Request
 from trio_envoy.http.query import bare_path, parameters, query_of
@@ -285,5 +285,5 @@ ROWS: Final[Mapping[str, Row]] = {
     "REQUESTED_SERVER_NAME": Row(Kind.TEXT, _server_name, Takes.ARGUMENT),
     "GRPC_STATUS": Row(Kind.VALUE, _grpc_status, Takes.ARGUMENT),
     "GRPC_STATUS_NUMBER": plain(Kind.NUMBER, _grpc_status_of_call),
-    "LOCAL_REPLY_BODY": constant(b""),  # only local_reply_config, which is refused, gives it a body
+    "LOCAL_REPLY_BODY": plain(Kind.TEXT, Inline("info.local_reply_body")),
 }

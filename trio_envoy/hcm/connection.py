@@ -361,5 +361,5 @@ class HcmConnection:
             info.flags |= DPE
             self._connection.info.flags |= DPE
         info.details = details
-        info.status = status
+        info.status = info.status or status  # local_reply_config may have made it another
         count_rejected(self._manager, info)

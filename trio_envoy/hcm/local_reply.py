@@ -6,15 +6,12 @@ content-type, or the gRPC fields; `date` and `server` come with every response.
 
 from __future__ import annotations
 
-from typing import Final
-
+from trio_envoy.hcm.reply_rules import JSON, TEXT, ReplyRules
 from trio_envoy.hcm.stream import HttpStream
 from trio_envoy.http import grpc
 from trio_envoy.http.body import BytesBody
 from trio_envoy.http.headers import Headers
 from trio_envoy.http.message import LocalReply, Response
-
-_TEXT_PLAIN: Final = b"text/plain"
 
 
 def finalize_response(stream: HttpStream, headers: Headers) -> None:
@@ -27,32 +24,42 @@ def finalize_response(stream: HttpStream, headers: Headers) -> None:
         headers.set(b"x-envoy-attempt-count", b"%d" % stream.info.upstream_attempts)
 
 
-def to_response(stream: HttpStream, reply: LocalReply) -> Response:
-    """The response that this reply is for this stream; flags, details and body go into stream.info."""
-    info = stream.info
+def to_response(stream: HttpStream, reply: LocalReply, rules: ReplyRules | None = None) -> Response:
+    """The response that this reply is for this stream; flags and details go into stream.info.
+
+    Args:
+        stream: whose request is answered.
+        reply: the answer.
+        rules: what may become of it; None: nothing.
+    """
+    info, request = stream.info, stream.request
     info.flags |= reply.flag
     info.details = reply.details
-    info.local_reply_body = reply.text
     headers = Headers(reply.headers)
     finalize_response(stream, headers)
     if reply.close:
         stream.codec.close_after()
-    if grpc.is_grpc(stream.request.headers.first.get(b"content-type")):
-        return _grpc_response(stream, reply, headers)
-    if not reply.text:
-        return Response(reply.status, headers)
-    headers.set(b"content-length", b"%d" % len(reply.text))
+    status, text, content_type = reply.status, reply.text, TEXT
+    if rules is not None:
+        status, text, content_type = rules.apply(info, request, status, text, headers)
+    if grpc.is_grpc(request.headers.first.get(b"content-type")):
+        told = grpc.status_of_http(status) if reply.grpc_status is None else reply.grpc_status
+        message = text.removesuffix(b"\n") if content_type == JSON else text
+        return _grpc_response(headers, told, b"" if request.method == b"HEAD" else message)
+    if not text:
+        if b"content-type" in headers.first:
+            headers.remove(b"content-type")
+        return Response(status, headers)
+    headers.set(b"content-length", b"%d" % len(text))
     if b"content-type" not in headers.first:
-        headers.add(b"content-type", _TEXT_PLAIN)
-    body = None if stream.request.method == b"HEAD" else BytesBody(reply.text)
-    return Response(reply.status, headers, body)
+        headers.add(b"content-type", content_type)
+    return Response(status, headers, None if request.method == b"HEAD" else BytesBody(text))
 
 
-def _grpc_response(stream: HttpStream, reply: LocalReply, headers: Headers) -> Response:
+def _grpc_response(headers: Headers, status: int, message: bytes) -> Response:
     """Trailers-only: status and message ride in the headers of a 200."""
     headers.set(b"content-type", b"application/grpc")
-    status = grpc.status_of_http(reply.status) if reply.grpc_status is None else reply.grpc_status
     headers.set(b"grpc-status", b"%d" % status)
-    if reply.text and stream.request.method != b"HEAD":
-        headers.set(b"grpc-message", grpc.encode_message(reply.text))
+    if message:
+        headers.set(b"grpc-message", grpc.encode_message(message))
     return Response(200, headers)

@@ -24,6 +24,7 @@ from trio_envoy.hcm.context import FilterContext
 from trio_envoy.hcm.edge import Edge
 from trio_envoy.hcm.filter import HttpFilter, HttpFilterChain, Slot, TerminalFilter
 from trio_envoy.hcm.local_reply import to_response
+from trio_envoy.hcm.reply_rules import reply_rules
 from trio_envoy.hcm.stats import HcmStats, ListenerHttpStats, TracingStats
 from trio_envoy.hcm.stream import HttpStream
 from trio_envoy.hcm.target import TargetRules
@@ -44,6 +45,7 @@ class HttpConnectionManager:
         services, context: the surroundings.
         draining: whether connections are to end with their next response.
         edge, target, routes, chain: the steps of a request, in order.
+        reply_rules: local_reply_config; None: replies stay as they are.
         access_logs: one entry a request in each.
     """
 
@@ -74,6 +76,9 @@ class HttpConnectionManager:
         self.routes: RouteTable | None = None
         with faults:
             self.routes = self._routes() if terminal is None else None
+        self.reply_rules = None
+        with faults:
+            self.reply_rules = reply_rules(config.local_reply_config, self.services)
         hidden = self.routes.internal_only_headers if self.routes is not None else ()
         with faults:
             self.edge = Edge(config, self.services, hidden)
@@ -94,6 +99,8 @@ class HttpConnectionManager:
         self.request_timeout = _seconds(config.request_timeout, None)
         self.max_stream_duration = _seconds(common.max_stream_duration if common else None, None)
         self.codec_options = CodecOptions.of_downstream(config)
+        if self.reply_rules is not None:
+            self.codec_options = attrs.evolve(self.codec_options, reshape=self.reply_rules.reshape)
         self.codecs = Codecs(self.codec_options, self.stats, self.services)
 
     def target_for(self, port: int) -> TargetRules:
@@ -153,7 +160,7 @@ class HttpConnectionManager:
 
     def local_response(self, stream: HttpStream, reply: LocalReply) -> Response:
         """A reply of ours as a response; a 400 ends an HTTP/1 connection unless configured otherwise."""
-        response = to_response(stream, reply)
+        response = to_response(stream, reply, self.reply_rules)
         if reply.status == 400 and self.codec_options.close_on_bad_request and stream.info.protocol != "HTTP/2":
             stream.codec.close_after()
         return response

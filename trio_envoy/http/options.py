@@ -5,6 +5,7 @@ Proto: envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectio
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import inf
 from typing import Final
 
@@ -15,11 +16,15 @@ from trio_envoy.config.protocol import HttpProtocolOptions
 from trio_envoy.http.codec import ServerStats
 from trio_envoy.http.h1.options import Http1Options, Http1Stats
 from trio_envoy.http.h2.options import Http2Options, Http2Stats
+from trio_envoy.http.headers import Headers
+from trio_envoy.net.stream_info import StreamInfo
 from trio_envoy.util.deadlines import Timers
 
 DEFAULT_IDLE_TIMEOUT: Final = 3600.0  # s; HttpProtocolOptions.idle_timeout
 DEFAULT_DELAYED_CLOSE_TIMEOUT: Final = 1.0  # s; HttpConnectionManager.delayed_close_timeout
 DEFAULT_DRAIN_TIMEOUT: Final = 5.0  # s; HttpConnectionManager.drain_timeout
+
+Reshape = Callable[[StreamInfo, int, bytes], tuple[int, bytes, Headers]]
 
 _NOTHING_COMMON: Final = HttpProtocolOptions()
 
@@ -42,6 +47,7 @@ class CodecOptions:
             ending by a timer.
         proxy_100_continue: `expect: 100-continue` goes to the upstream instead of being answered here.
         close_on_bad_request: a 400 ends an HTTP/1 connection.
+        reshape: what becomes of status, text and headers of an answer that the codec makes; None: it stays as it is.
     """
 
     codec_type: CodecType = CodecType.AUTO
@@ -57,6 +63,7 @@ class CodecOptions:
     safe_duration: bool = False
     proxy_100_continue: bool = False
     close_on_bad_request: bool = True
+    reshape: Reshape | None = None
 
     @classmethod
     def of_downstream(cls, config: HttpConnectionManager) -> CodecOptions:

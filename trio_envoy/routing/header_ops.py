@@ -174,6 +174,15 @@ def response_level(config: HeaderSource) -> Level | None:
     )
 
 
+def response_additions(options: Sequence[HeaderValueOption]) -> Level | None:
+    """What a list of headers to add changes in responses; None: nothing.
+
+    Raises:
+        ConfigError: a header that may not be touched, a bad operator.
+    """
+    return _level(options, options, (), _Side("", RESPONSE_ONCE), None)
+
+
 @attrs.frozen
 class _Side:
     remove_field: str
@@ -181,7 +190,7 @@ class _Side:
 
 
 def _level(
-    config: HeaderSource,
+    config: object,
     to_add: Sequence[HeaderValueOption],
     to_remove: Sequence[str],
     side: _Side,
@@ -212,7 +221,7 @@ def _is_plain_append(change: _Change) -> bool:
     )
 
 
-def _removable(config: HeaderSource, field: str, index: int, name: str) -> bytes:
+def _removable(config: object, field: str, index: int, name: str) -> bytes:
     lower = name.lower().encode()
     if is_pseudo(lower):
         raise ConfigError(":-prefixed or host headers may not be removed", at=config, field=(field, index))

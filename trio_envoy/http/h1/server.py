@@ -334,18 +334,17 @@ class Http1ServerConnection:
         """Answer what never became a request, and close."""
         now = self.now()
         info = self._new_info(now)
-        text = error.text.encode()
-        headers = Headers(
-            [
-                (b"content-length", b"%d" % len(text)),
-                (b"content-type", b"text/plain"),
-                (b"date", clock.http_date(clock.now())),
-            ]
-        )
+        status, text = error.status, error.text.encode()
+        if self._options.reshape is None:
+            headers = Headers([(b"content-length", b"%d" % len(text)), (b"content-type", b"text/plain")])
+        else:
+            info.details = error.details
+            status, text, headers = self._options.reshape(info, status, text)
+        headers.add(b"date", clock.http_date(clock.now()))
         if self._options.server_name is not None:
             headers.add(b"server", self._options.server_name)
         headers.add(b"connection", b"close")
-        head, _ = writer.response_head(error.status, headers, True, proper=self.proper_case)
+        head, _ = writer.response_head(status, headers, True, proper=self.proper_case)
         info.response_start = now
         info.wire_bytes_received = self._parser.refused_bytes
         info.header_bytes_received = self._parser.refused_header_bytes
