@@ -25,7 +25,7 @@ _LIMIT = 90.0  # s for one case
 _SETTLE = 0.1  # s for counters and gauges of closed connections
 
 
-def _readable(output: str) -> str:
+def readable(output: str) -> str:
     """What a subject says of a configuration, without what varies: protobuf's random spaces and the order of maps."""
     text = re.sub(r"(?m)^\[.*?\]\[\d+\]\[\w+\]\[\w+\] \[.*?\] ", "", output)
     text = re.sub(r"goo\.gle/debug\w+", "", re.sub(r"\): \{\".*", ")", text, flags=re.DOTALL))
@@ -218,7 +218,7 @@ class _Run:
         found: dict[str, Any] = {"accepted": verdict.exit == 0, "exit": verdict.exit, "printed": verdict.printed}
         if trial.at and text is not None and verdict.exit:
             found["at"] = self._place(text, trial.at, verdict.said)
-        return {**found, "_said": _readable(verdict.said)}
+        return {**found, "_said": readable(verdict.said)}
 
     def _place(self, text: str, marked: str, output: str) -> Any:
         """line:column of the marked text; for ours, the places it named if that is not among them."""
