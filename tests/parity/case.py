@@ -36,6 +36,7 @@ class Answer:
         then: keep, close, reset (TCP RST or RST_STREAM), or hang (answer nothing more).
         goaway: HTTP/2: send GOAWAY after this answer.
         code: HTTP/2: error code of RST_STREAM.
+        echo: after the head (or raw) whatever comes goes back as it is, until it ends; then names the end.
     """
 
     when: str = ""
@@ -53,6 +54,7 @@ class Answer:
     then: str = attrs.field(default="keep", validator=attrs.validators.in_(("keep", "close", "reset", "hang")))
     goaway: bool = False
     code: int = 2
+    echo: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -64,6 +66,7 @@ class UpstreamScript:
         tls: present: speak TLS; {alpn: [...], cert: name}.
         answers: first rule that matches; none: 200 with the body "ok".
         record: all, distinct (each different request once) or none.
+        extended_connect: HTTP/2: SETTINGS_ENABLE_CONNECT_PROTOCOL is sent.
     """
 
     protocol: str = attrs.field(
@@ -72,6 +75,7 @@ class UpstreamScript:
     tls: Mapping[str, Any] | None = None
     answers: list[Answer] = attrs.field(factory=list)
     record: str = attrs.field(default="all", validator=attrs.validators.in_(("all", "distinct", "none")))
+    extended_connect: bool = False
 
 
 @attrs.frozen(kw_only=True, slots=False)

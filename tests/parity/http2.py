@@ -9,6 +9,7 @@ import h2.connection
 import h2.errors
 import h2.events
 import h2.exceptions
+import h2.settings
 import trio
 
 from tests.parity.case import Headers
@@ -30,6 +31,7 @@ class Stream:
     reset: str = ""
     head: trio.Event = attrs.field(factory=trio.Event)
     over: trio.Event = attrs.field(factory=trio.Event)
+    more: trio.Event = attrs.field(factory=trio.Event)
 
     def first(self, name: str) -> str:
         """The first value of a field, "" if absent."""
@@ -43,6 +45,7 @@ class Peer:
     Attributes:
         goaway: the error names of the GOAWAYs that came.
         on_stream: for a server: called with each new stream once its head is there.
+        extended_connect: for a server: whether it says that it takes extended CONNECT.
     """
 
     transport: Any
@@ -51,6 +54,7 @@ class Peer:
     on_stream: Callable[["Stream"], Awaitable[None]] | None = None
     streams: dict[int, Stream] = attrs.field(factory=dict)
     goaway: list[str] = attrs.field(factory=list)
+    extended_connect: bool = False
     _h2: h2.connection.H2Connection = attrs.field(init=False)
     _window: trio.Condition = attrs.field(factory=trio.Condition, init=False)
     _sending: trio.Lock = attrs.field(factory=trio.Lock, init=False)
@@ -69,6 +73,10 @@ class Peer:
 
     async def begin(self) -> None:
         """Send our preface and settings."""
+        if self.extended_connect:
+            self._h2.local_settings = h2.settings.Settings(
+                client=False, initial_values={h2.settings.SettingCodes.ENABLE_CONNECT_PROTOCOL: 1}
+            )
         self._h2.initiate_connection()
         self._h2.increment_flow_control_window(2**20)
         await self.flush()
@@ -103,6 +111,7 @@ class Peer:
                 stream.reset = stream.reset or "connection closed"  # FIN or RST: a race
             stream.head.set()
             stream.over.set()
+            stream.more.set()
         async with self._window:
             self._window.notify_all()
 
@@ -133,6 +142,18 @@ class Peer:
                 continue
             async with self._window:
                 await self._window.wait()
+
+    async def echo(self, stream: Stream) -> None:
+        """Give the body back as it comes, and its end."""
+        sent = 0
+        while not stream.over.is_set() or sent < len(stream.body):
+            await stream.more.wait()
+            stream.more = trio.Event()
+            piece = stream.body[sent:]
+            sent += len(piece)
+            if piece:
+                await self.send_body(stream, piece, end=False)
+        await self.send_body(stream, b"", end=True)
 
     async def reset(self, stream: Stream, code: int) -> None:
         """RST_STREAM."""
@@ -180,6 +201,7 @@ class Peer:
                 stream.interim.append(_pairs(event.headers))
             case h2.events.DataReceived() if stream:
                 stream.body += event.data
+                stream.more.set()
                 self._h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
             case h2.events.TrailersReceived() if stream:
                 stream.trailers = _pairs(event.headers)
@@ -187,9 +209,11 @@ class Peer:
                 stream.reset = _code(event.error_code)
                 stream.head.set()
                 stream.over.set()
+                stream.more.set()
                 await self._wake()
             case h2.events.StreamEnded() if stream:
                 stream.over.set()
+                stream.more.set()
             case h2.events.ConnectionTerminated():
                 self.goaway.append(_code(event.error_code))
             case h2.events.WindowUpdated() | h2.events.RemoteSettingsChanged():

@@ -136,6 +136,10 @@ class Upstream:
         while (message := await reader.head()) is not None:
             method, path = [*message.start.split(" "), "", ""][:2]
             answer = self._choose(method, path) if message.whole else _OK
+            if answer.echo:
+                await self._tunnel_http1(stream, reader, message, answer, facts)
+                await self._end(raw, answer.then)
+                return
             if message.whole and answer.early:
                 await self._answer_http1(stream, message, answer)
             if answer.then == "keep" or not answer.early:
@@ -149,6 +153,20 @@ class Upstream:
                 await self._end(raw, answer.then)
                 return
 
+    async def _tunnel_http1(
+        self, stream: Any, reader: Reader, message: Message, answer: Answer, facts: Mapping[str, Any]
+    ) -> None:
+        """Answer, then give back whatever comes; what came is the body of the request."""
+        await self._answer_http1(stream, message, answer)
+        try:
+            while reader.buffer or await reader.more():
+                data = bytes(reader.buffer)
+                reader.buffer.clear()
+                message.body += data
+                await stream.send_all(data)
+        finally:
+            self._remember(facts, request=message.start, headers=message.headers, message=message)
+
     async def _answer_http1(self, stream: Any, message: Message, answer: Answer) -> None:
         await trio.sleep(answer.delay)
         if answer.raw is not None:
@@ -161,7 +179,7 @@ class Upstream:
             reason = "OK" if answer.reason is None and answer.status == 200 else answer.reason or "Because"
             body = body_bytes(answer.body)
             headers = header_list(answer.headers)
-            if not body and answer.chunks is None and answer.status not in (204, 304) and not _framed(headers):
+            if not (body or answer.echo or _framed(headers)) and answer.chunks is None and answer.status not in (204, 304):
                 headers.append(("content-length", "0"))
             if message.start.startswith("HEAD "):
                 headers += [("content-length", str(len(body)))] if body and not _framed(headers) else []
@@ -173,16 +191,25 @@ class Upstream:
     async def _serve_h2(self, stream: Any, raw: trio.SocketStream, reader: Reader, facts: Mapping[str, Any]) -> None:
         async def answer_stream(one: Stream) -> None:
             answer = self._choose(one.first(":method"), one.first(":path"))
-            if not answer.early:
+            if answer.echo:
+                await self._answer_h2(peer, one, answer)
+            elif not answer.early:
                 await one.over.wait()
             pseudo = sorted(field for field in one.headers if field[0].startswith(":"))  # their order says nothing
             others = [field for field in one.headers if not field[0].startswith(":")]
             self._remember(facts, headers=pseudo + others, message=one)
-            await self._answer_h2(peer, one, answer)
+            if not answer.echo:
+                await self._answer_h2(peer, one, answer)
             if answer.then == "close":
                 await self._end(raw, "close")
 
-        peer = Peer(stream, client=False, reader=reader, on_stream=answer_stream)
+        peer = Peer(
+            stream,
+            client=False,
+            reader=reader,
+            on_stream=answer_stream,
+            extended_connect=self.script.extended_connect,
+        )
         async with trio.open_nursery() as nursery:
             await peer.begin()
             await peer.run(nursery)
@@ -201,12 +228,14 @@ class Upstream:
         pieces = [chunk.encode("latin-1") for chunk in answer.chunks or []] or ([body] if body else [])
         trailers = header_list(answer.trailers)
         headers = [(":status", str(answer.status)), *header_list(answer.headers)]
-        cut = answer.then in ("close", "reset", "hang")
+        cut = answer.echo or answer.then in ("close", "reset", "hang")
         await peer.send_headers(one, headers, end=not pieces and not trailers and not cut)
         for number, piece in enumerate(pieces, 1):
             await peer.send_body(one, piece, end=number == len(pieces) and not trailers and not cut)
         if trailers:
             await peer.send_headers(one, trailers, end=True)
+        if answer.echo:
+            await peer.echo(one)
         await self._finish_h2(peer, one, answer)
 
     async def _finish_h2(self, peer: Peer, one: Stream, answer: Answer) -> None:
