@@ -151,6 +151,6 @@ async def test_a_peer_that_has_gone_before(poller):
     right.close()
     await channel.wait_read()
 
-    with pytest.raises(OSError, match="not connected"):
-        wrap(channel, server_context(), TlsCounts(Store().scope("s.")))
+    with pytest.raises(ConnectionResetError):
+        await wrap(channel, server_context(), TlsCounts(Store().scope("s."))).shake_hands()
     assert left.fileno() == -1

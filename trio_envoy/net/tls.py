@@ -1,24 +1,28 @@
-"""TLS on the data path: a channel over a non-blocking ssl.SSLSocket, handshakes on both sides, `ssl.*` statistics.
+"""TLS on the data path: a channel over ssl.SSLObject and a socket, handshakes on both sides, `ssl.*` statistics.
+
+The TLS library reads and writes memory (ssl.MemoryBIO), and one call of the socket brings all that has come: a record
+costs one system call instead of two, and it is known whether more waits without a try that fails.
 
 Rules:
-1. OpenSSL reads one record at a time, so a short read says nothing: can_read stays set until it wants more.
-2. Of what send() did not take a record may be half written: the next send() begins with the same bytes (Channel.send).
-3. A renegotiation is refused, so the two directions do not wait for each other once the hands are shaken; where OpenSSL
-   wants the other direction all the same (a key update), Trio's own wait_readable and wait_writable are used.
+1. What came and was not read yet is with the TLS library (`_held`); as long as it may be, can_read stays set.
+2. Of what send() did not take a piece may be encrypted and half sent: the next send() begins with the same bytes
+   (Channel.send). Only whole pieces count as taken.
+3. Whatever the TLS library has to say in its own right (answers to key updates, alerts) goes out after the call that
+   made it; what the socket does not take then goes before the next piece.
 4. What the TLS library says of a failure goes into info.transport_failure and is counted, in the handshake and later.
-5. To the ssl module a reset is an end like any other; what it was, the socket tells.
+5. After the handshake a reset is an end like any other to who reads; what it was, the socket tells.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import functools
+import os
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
-
-from trio.lowlevel import wait_readable, wait_writable
 
 from trio_envoy.net.address import AF_UNIX, parse_ip
 from trio_envoy.net.channel import Buffer, Channel
@@ -31,7 +35,8 @@ from trio_envoy.stats.store import Cell, Scope
 
 _TCP_INFO: Final[int | None] = getattr(socket, "TCP_INFO", None)  # Linux
 _TCP_CLOSE: Final = 7  # tcpi_state, the first byte; after a FIN it is CLOSE_WAIT
-_RECORD_BYTES: Final = 16384  # the most that a record holds (RFC 8446, section 5.1)
+_READ_BYTES: Final = 32 * 1024  # of the socket at a time; two records (RFC 8446, section 5.1)
+_PIECE_BYTES: Final = 64 * 1024  # encrypted and sent at a time
 
 
 class SslStats(StatsBlock):
@@ -72,7 +77,7 @@ class TlsCounts:
         self.stats = self._scope.block(SslStats)
         self._cells: dict[str, Cell] = {}
 
-    def shaken(self, sock: ssl.SSLSocket, info: TlsInfo) -> None:
+    def shaken(self, sock: ssl.SSLObject, info: TlsInfo) -> None:
         """A handshake has succeeded."""
         stats = self.stats
         stats.handshake += 1
@@ -108,36 +113,54 @@ NameCheck = Callable[[Names], str]
 
 
 class TlsChannel(SocketChannel):
-    """A channel (net.channel.Channel) on an SSLSocket."""
+    """A channel (net.channel.Channel) that encrypts what goes through a socket."""
 
     __slots__ = (
         "_at_end",
+        "_begun",
         "_counts",
+        "_decrypt",
         "_early",
+        "_encrypt",
+        "_held",
+        "_incoming",
         "_on_session",
-        "_read_wants_write",
+        "_outgoing",
         "_shaken",
         "_tls",
-        "_write_wants_read",
+        "_unsent",
     )
 
-    def __init__(self, sock: ssl.SSLSocket, poller: Poller, info: ConnectionInfo, counts: TlsCounts) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        poller: Poller,
+        info: ConnectionInfo,
+        counts: TlsCounts,
+        make: Callable[[ssl.MemoryBIO, ssl.MemoryBIO], ssl.SSLObject],
+    ) -> None:
         """Not shaken hands yet.
 
         Args:
-            sock: non-blocking; the channel owns it.
+            sock: connected and non-blocking; the channel owns it.
             poller: of this worker.
             info: of the connection.
             counts: of the owner.
+            make: TLS between two buffers, of what came in and of what shall go out.
         """
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._tls = make(self._incoming, self._outgoing)
         super().__init__(sock, poller, info)
-        self._tls = sock
+        self._decrypt: Callable[..., int] = self._tls.read  # type: ignore[assignment] # into a buffer it is a number
+        self._encrypt = self._tls.write
         self._counts = counts
+        self._held = False  # records, or a part of one, may be with the TLS library
+        self._unsent: bytes | memoryview = b""  # made records that the socket has not taken
+        self._begun = 0  # bytes of the plain text that they stand for, not told as taken yet
         self._early = b""  # readable() had to read it
         self._at_end = False
         self._shaken = False
-        self._read_wants_write = False
-        self._write_wants_read = False
         self._on_session: Callable[[ssl.SSLSession], None] | None = None
 
     async def shake_hands(self, check_names: NameCheck | None = None) -> None:
@@ -152,20 +175,10 @@ class TlsChannel(SocketChannel):
         Cancelled: the channel is closed.
         """
         try:
-            while True:
-                try:
-                    self._tls.do_handshake()
-                    break
-                except ssl.SSLWantReadError:
-                    self.can_read = False
-                    await self.wait_read()
-                except ssl.SSLWantWriteError:
-                    self.can_write = False
-                    await self.wait_write()
+            await self._shake_hands()
         except OSError as error:
             self._counts.failed(error, self.info)
-            if not self.info.transport_failure and _was_reset(self._tls):
-                self._counts.failed(ConnectionResetError(errno.ECONNRESET, ""), self.info)
+            self._answer()
             self._discard()
             self.close()
             raise
@@ -178,11 +191,35 @@ class TlsChannel(SocketChannel):
         self._shaken = True
         self._counts.shaken(self._tls, tls)
 
+    async def _shake_hands(self) -> None:
+        """Step by step; a server begins with waiting, which saves a step."""
+        done = False
+        waits = self._tls.server_side
+        while not done:
+            while waits and not self._feed():
+                if self._at_end:
+                    raise _end_in_handshake(self._sock)
+                await self.wait_read()
+            waits = True
+            try:
+                self._tls.do_handshake()
+                done = True
+            except ssl.SSLWantReadError:
+                pass
+            try:
+                while not self._flush():
+                    await self.wait_write()
+            except ConnectionError:
+                if not (done and self._tls.server_side):  # the client is content and has gone: it wants no tickets
+                    raise
+        self._held = self._incoming.pending > 0
+        self.can_read |= self._held
+
     def _discard(self) -> None:
         """Read what the peer sent: unread bytes would turn the close, and the alert before it, into a reset."""
         with contextlib.suppress(OSError):
             for _ in range(TURNS):
-                if socket.socket.recv_into(self._tls, self.poller.buffer) < len(self.poller.buffer):
+                if self._recv_into(self.poller.buffer) < len(self.poller.buffer):
                     break
 
     def _check_names(self, check_names: NameCheck) -> None:
@@ -210,23 +247,77 @@ class TlsChannel(SocketChannel):
             buffer[:1], self._early = self._early, b""
             self.info.bytes_received += 1
             return 1
-        if self._at_end:
-            return 0
-        try:
-            received = self._recv_into(buffer)
-        except ssl.SSLWantReadError:
-            self.can_read = False
-            return None
-        except ssl.SSLWantWriteError:
-            self.can_read = False
-            self._read_wants_write = True
-            return None
-        except OSError as error:
-            return self._broken(error)
+        received = self._read(buffer)
+        if received:
+            self.info.bytes_received += received
+        return received
+
+    def _read(self, buffer: bytearray | memoryview) -> int | None:
+        """As recv_into, and not counted."""
+        while not self._at_end:
+            try:
+                if self._held or self._feed():
+                    return self._open(buffer)
+            except ssl.SSLWantReadError:  # there was a part of a record, or nothing but TLS's own
+                self._held = False
+                self._answer()
+            except OSError as error:
+                return self._broken(error)
+            if not self.can_read:
+                return None
+        return 0
+
+    def _open(self, buffer: bytearray | memoryview) -> int:
+        """Decrypt what is held; 0 at the end."""
+        size = len(buffer)
+        received = self._decrypt(size, buffer)
         if not received:
             self._note_end()
-        self.info.bytes_received += received
+        elif received == size or self._incoming.pending:
+            received += self._open_more(buffer, received)
+        else:
+            self._held = False
+        if self._outgoing.pending:
+            self._answer()
         return received
+
+    def _open_more(self, buffer: bytearray | memoryview, begin: int) -> int:
+        """Fill the buffer from `begin` with what else came; can_read stays set, as some may be left."""
+        rest = memoryview(buffer)[begin:]
+        received = 0
+        self._held = self.can_read = True
+        try:
+            while rest and (more := self._decrypt(len(rest), rest)):
+                received += more
+                rest = rest[more:]
+        except ssl.SSLError:
+            pass  # the next call will say it again
+        return received
+
+    def _answer(self) -> None:
+        """Send what TLS says of itself (to a key update, of an error); what does not go, goes before the next data."""
+        with contextlib.suppress(OSError):
+            self._flush()
+
+    def _feed(self) -> bool:
+        """Take bytes from the socket to the TLS library; False when there are none."""
+        if not self.can_read:
+            return False
+        try:
+            data = self._recv(_READ_BYTES)
+        except BlockingIOError:
+            self.can_read = False
+            return False
+        except ConnectionResetError:
+            data = b""
+        if len(data) < _READ_BYTES:
+            if not data:
+                self._note_end()
+                return False
+            self.can_read = self.ended
+        self._incoming.write(data)
+        self._held = True
+        return True
 
     def recv(self, limit: int) -> bytes | None:
         """As recv_into, into bytes of its own."""
@@ -239,50 +330,49 @@ class TlsChannel(SocketChannel):
         total = len(data)
         sent = 0
         try:
-            if total <= _RECORD_BYTES:
-                sent = self._send(data) if total else 0
-            else:  # OpenSSL takes a piece whole or not at all
-                view = memoryview(data)
-                while sent < total:
-                    sent += self._send(view[sent : sent + _RECORD_BYTES])
-        except ssl.SSLWantWriteError:
-            self.can_write = False
-        except ssl.SSLWantReadError:
-            self.can_write = False
-            self._write_wants_read = True
+            if self._begun:
+                if not self._flush():
+                    return 0
+                sent, self._begun = self._begun, 0
+            view = data if total <= _PIECE_BYTES and not sent else memoryview(data)
+            while sent < total:
+                piece = view if view is data else view[sent : sent + _PIECE_BYTES]
+                self._encrypt(piece)
+                if not self._flush():
+                    self._begun = len(piece)
+                    break
+                sent += len(piece)
         except OSError as error:
             self._broken(error)
             raise
         self.info.bytes_sent += sent
         return sent
 
+    def _flush(self) -> bool:
+        """Send the records that were made; whether all have gone."""
+        while data := self._unsent or self._outgoing.read():
+            try:
+                sent = self._send(data)
+            except BlockingIOError:
+                sent = 0
+            if sent != len(data):
+                self._unsent = memoryview(data)[sent:]
+                self.can_write = False
+                return False
+            self._unsent = b""
+        return True
+
     def _broken(self, error: OSError) -> int:
         """0 where the peer has closed in good order; otherwise count and raise."""
         if isinstance(error, ssl.SSLZeroReturnError):
             self._note_end()
             return 0
-        if not self.closed:
-            self._shaken = False  # no close_notify on a broken connection
-            self._counts.failed(error, self.info)
+        if self.closed:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF)) from error
+        self._shaken = False  # no close_notify on a broken connection
+        self._counts.failed(error, self.info)
+        self._answer()
         raise error
-
-    def wait_read(self) -> Awaitable[None]:
-        """Return when recv_into is worth a try."""
-        return self._wait_read_as_write() if self._read_wants_write else super().wait_read()
-
-    def wait_write(self) -> Awaitable[None]:
-        """Return when send is worth a try."""
-        return self._wait_write_as_read() if self._write_wants_read else super().wait_write()
-
-    async def _wait_read_as_write(self) -> None:
-        self._read_wants_write = False
-        await wait_writable(self.fd)
-        self.can_read = True
-
-    async def _wait_write_as_read(self) -> None:
-        self._write_wants_read = False
-        await wait_readable(self.fd)
-        self.can_write = True
 
     def readable(self) -> bool:
         """Something waits to be read. Reads it, to tell data from what TLS says to itself (tickets)."""
@@ -290,24 +380,23 @@ class TlsChannel(SocketChannel):
             return True
         if not self.can_read and self.poller.edges:
             return False
+        self.can_read = True
+        byte = bytearray(1)
         try:
-            self._early = self._tls.recv(1)
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            self.can_read = False
-            return False
+            received = self._read(byte)
         except OSError:
             self.can_read = True
             return True
+        if received is None:
+            return False
         self.can_read = True
-        if not self._early:
-            self._note_end()
+        self._early = bytes(byte[:received])
         return True
 
     def shutdown_write(self) -> None:
         """Send close_notify, then FIN."""
         self._say_goodbye()
-        with contextlib.suppress(OSError):
-            socket.socket.shutdown(self._tls, socket.SHUT_WR)  # SSLSocket.shutdown would go on in plain text
+        super().shutdown_write()
 
     def close(self) -> None:
         """Send close_notify if that goes at once, then close."""
@@ -317,13 +406,14 @@ class TlsChannel(SocketChannel):
             if self.ended and not self._at_end:
                 self._note_end()
             self._say_goodbye()
-            self._at_end = False
+            self._at_end = self._held = False
+            self._unsent = self._early = b""
             super().close()
 
     def _note_end(self) -> None:
         """The peer has ended: rule 5."""
         self._at_end = self.ended = True
-        if self._shaken and _was_reset(self._tls):
+        if self._shaken and _was_reset(self._sock):
             self._shaken = False
             self._counts.failed(ConnectionResetError(errno.ECONNRESET, ""), self.info)
 
@@ -335,9 +425,14 @@ class TlsChannel(SocketChannel):
     def _say_goodbye(self) -> None:
         if self._shaken:
             self._shaken = False
+            if not self._tls.server_side:
+                self.can_read = True  # tickets that nobody read would turn the close into a reset
+            with contextlib.suppress(OSError):
+                self._feed()
             with contextlib.suppress(OSError, ValueError):  # it wants to read the peer's answer: not awaited
                 self._tls.unwrap()
                 self._at_end = True
+            self._answer()
 
 
 def wrap(
@@ -356,26 +451,20 @@ def wrap(
         counts: of the owner.
         server_name: SNI of a client; one that is_sni() takes.
         session: of a client, to resume.
-
-    Raises:
-        OSError: the peer has gone.
     """
     assert isinstance(channel, SocketChannel), "TLS needs a socket below it"
-    info, poller = channel.info, channel.poller
-    raw = channel.take_socket()
+    make = functools.partial(
+        context.wrap_bio,
+        server_side=context.protocol is ssl.PROTOCOL_TLS_SERVER,
+        server_hostname=server_name,
+        session=session,
+    )
+    sock = channel.take_socket()
     try:
-        raw.getpeername()  # SSLSocket would lose the descriptor of a connection that is no more
-        sock = context.wrap_socket(
-            raw,
-            server_side=context.protocol is ssl.PROTOCOL_TLS_SERVER,
-            do_handshake_on_connect=False,
-            server_hostname=server_name,
-            session=session,
-        )
+        return TlsChannel(sock, channel.poller, channel.info, counts, make)
     except BaseException:
-        raw.close()
+        sock.close()
         raise
-    return TlsChannel(sock, poller, info, counts)
 
 
 def _was_reset(sock: socket.socket) -> bool:
@@ -383,6 +472,12 @@ def _was_reset(sock: socket.socket) -> bool:
     if _TCP_INFO is None or sock.family == AF_UNIX:
         return False
     return sock.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, 1)[0] == _TCP_CLOSE
+
+
+def _end_in_handshake(sock: socket.socket) -> OSError:
+    if _was_reset(sock):
+        return ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+    return ssl.SSLEOFError(ssl.SSL_ERROR_EOF, "the peer has closed in the handshake")
 
 
 def is_sni(name: str) -> bool:
@@ -406,7 +501,7 @@ def _names(certificate: Mapping[str, Any]) -> Names:
     ]
 
 
-def _tls_info(sock: ssl.SSLSocket) -> TlsInfo:
+def _tls_info(sock: ssl.SSLObject) -> TlsInfo:
     cipher = sock.cipher()
     version = sock.version() or ""
     session = sock.session if version != "TLSv1.3" and not sock.server_side else None
