@@ -168,6 +168,28 @@ class H2Step(Line):
 
 
 @attrs.frozen(kw_only=True)
+class FramesStep(Line):
+    """HTTP/2 frame by frame, on a connection of its own; see tests.parity.frames.
+
+    Attributes:
+        frames: sent after the preface and SETTINGS.
+        name: what it is about.
+        hello: sent instead of the preface and SETTINGS.
+        settings: [key, value] each, in our SETTINGS.
+        ack: the other end's SETTINGS are acknowledged.
+        deaf: seconds in which nothing is read.
+        show: settings, windows, pings, pongs, acknowledged: recorded beside the streams and GOAWAYs.
+    """
+
+    frames: list[Any]
+    name: str = ""
+    hello: list[Any] | None = None
+    settings: list[list[int]] = attrs.field(factory=list)
+    ack: bool = True
+    deaf: float = 0.0
+
+
+@attrs.frozen(kw_only=True)
 class AdminStep:
     """A request to the admin interface.
 
@@ -245,6 +267,7 @@ Step = (
     | RawStep
     | PipelineStep
     | H2Step
+    | FramesStep
     | AdminStep
     | UntilStep
     | WaitStep
@@ -258,6 +281,7 @@ _VERBS: dict[str, type[Any]] = {
     "raw": RawStep,
     "pipeline": PipelineStep,
     "h2": H2Step,
+    "frames": FramesStep,
     "admin": AdminStep,
     "until": UntilStep,
     "wait": WaitStep,

@@ -179,7 +179,8 @@ class Upstream:
             reason = "OK" if answer.reason is None and answer.status == 200 else answer.reason or "Because"
             body = body_bytes(answer.body)
             headers = header_list(answer.headers)
-            if not (body or answer.echo or _framed(headers)) and answer.chunks is None and answer.status not in (204, 304):
+            empty = not (body or answer.echo or _framed(headers)) and answer.chunks is None
+            if empty and answer.status not in (204, 304):
                 headers.append(("content-length", "0"))
             if message.start.startswith("HEAD "):
                 headers += [("content-length", str(len(body)))] if body and not _framed(headers) else []
