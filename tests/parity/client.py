@@ -12,6 +12,7 @@ import trio
 
 from tests.parity import case as steps
 from tests.parity.certificates import Certificates
+from tests.parity.frames import exchange
 from tests.parity.http1 import Message, Reader, encode
 from tests.parity.http2 import Peer, Stream
 from tests.parity.normalise import Cycle, Unordered
@@ -81,6 +82,7 @@ class Client:
             steps.RawStep: self._raw,
             steps.PipelineStep: self._pipeline,
             steps.H2Step: self._h2,
+            steps.FramesStep: self._frames,
             steps.AdminStep: self._admin,
             steps.UntilStep: self._until,
             steps.WaitStep: self._wait,
@@ -196,6 +198,13 @@ class Client:
         if not step.via:
             await connection.end("close")
         return shown
+
+    async def _frames(self, step: steps.FramesStep) -> Any:
+        connection = await self._connect(step)
+        try:
+            return await exchange(connection.stream, connection.reader, step)
+        finally:
+            await connection.end("close")
 
     # The rest
 
