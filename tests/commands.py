@@ -64,7 +64,9 @@ class Command:
 
 @asynccontextmanager
 async def started(directory, *arguments, module="trio_envoy", name="command"):
-    """Start a command; it is ended with SIGTERM, or SIGKILL if it does not listen."""
+    """Start a command; it is ended with SIGTERM, or SIGKILL if it does not listen. One process serves, unless asked."""
+    if module == "trio_envoy" and "--concurrency" not in arguments:
+        arguments += ("--concurrency", "1")
     log, out = directory / f"{name}.log", directory / f"{name}.out"
     with log.open("wb") as stderr, out.open("wb") as stdout:
         process = await trio.lowlevel.open_process(

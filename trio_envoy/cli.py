@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from trio_envoy.errors import ConfigError, ConfigErrors, Fault
-from trio_envoy.server.command_line import CommandLine, UsageError, parse, usage
+from trio_envoy.server.command_line import CommandLine, UsageError, default_concurrency, parse, usage
 from trio_envoy.server.logs import ApplicationLog
 from trio_envoy.util.log import logger
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from trio_envoy.server.server import Server
 
 _LOG: Final = logger("main")
+_BOTH: Final = "Both --concurrency and --cpuset-threads options are set; not applying --cpuset-threads."
 _GC_THRESHOLDS: Final = (50_000, 20, 100)  # a proxy makes little garbage in cycles; SPEED: fewer, later collections
 
 
@@ -41,6 +42,10 @@ def _main(arguments: Sequence[str]) -> int:
         return _upgrade(arguments[1:])
     try:
         line = parse(arguments)
+        if line.concurrency is None:
+            line.concurrency = default_concurrency()
+        elif line.cpuset_threads:
+            line.notes.append(_BOTH)
     except UsageError as error:
         print(error, file=sys.stderr)  # noqa: T201 - a command prints
         return 1
@@ -152,11 +157,21 @@ def _run(server: Server, log: ApplicationLog) -> int:
     from trio_envoy.server.signals import run_until_signal
 
     failed = False
+    fleet: Fleet | None = None
     try:
+        if server.services.options.concurrency > 1:
+            from trio_envoy.server.workers.fleet import Fleet
+
+            fleet = Fleet(server, log)
         trio.run(run_until_signal, server, log)
     except* BindError as group:
         _LOG.critical("%s", _innermost(group))
         failed = True
+    finally:
+        if fleet is not None:
+            fleet.close()
+    if fleet is not None and fleet.lost:
+        return 1
     if not failed:
         _LOG.info("exiting")
     return int(failed)

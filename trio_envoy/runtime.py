@@ -115,6 +115,7 @@ class Runtime:
     Attributes:
         snapshot: replaced whole on a change; read it once per decision.
         stats: `runtime.*`.
+        on_change: called with a new snapshot; a main process tells its workers.
     """
 
     def __init__(self, config: LayeredRuntime | None, stats: RuntimeStats, service_cluster: str = "") -> None:
@@ -125,6 +126,7 @@ class Runtime:
         """
         self.stats = stats
         self.snapshot = Snapshot()
+        self.on_change: Callable[[Snapshot], None] | None = None
         self._layers: list[_Layer] = []
         self._admin: _AdminLayer | None = None
         names: set[str] = set()
@@ -202,6 +204,8 @@ class Runtime:
             self.stats.override_dir_exists += 1
         else:
             self.stats.override_dir_not_exists += 1
+        if self.on_change is not None:
+            self.on_change(self.snapshot)
 
 
 class _StaticLayer:

@@ -1,8 +1,10 @@
 """Envoy's command line."""
 
+import sys
+
 import pytest
 
-from trio_envoy.server.command_line import CommandLine, UsageError, parse, usage
+from trio_envoy.server.command_line import CommandLine, UsageError, default_concurrency, parse, usage
 
 HELP = (
     "stats-tag enable-core-dump socket-mode socket-path disable-extensions cpuset-threads enable-mutex-tracing "
@@ -73,7 +75,7 @@ def test_many_flags_at_once():
         (["--component-log-level", "http:foo"], "error: invalid log level specified 'foo'"),
         (["--component-log-level", "http"], "error: component log level not correctly specified 'http'"),
         (["--local-address-ip-version", "v5"], "error: unknown IP address version 'v5'"),
-        (["--concurrency", "2"], "error: --concurrency 2 is not supported: there is one worker for now"),
+        (["--concurrency", "1025"], "error: --concurrency 1025 is not supported: at most 1024 workers are"),
         (["--restart-epoch", "1"], "error: --restart-epoch 1 is not supported: there is no hot restart here"),
         (["--socket-path", "x"], "error: --socket-path is not supported: there is no hot restart here"),
         (["--drain-time-s=5"], "PARSE ERROR: Argument: --drain-time-s=5\n             Couldn't find match"),
@@ -116,3 +118,29 @@ def test_an_old_name_is_taken_with_a_note():
 
 def test_the_first_epoch_is_the_only_one():
     assert parse(["--restart-epoch", "0"]).restart_epoch == 0
+
+
+@pytest.mark.parametrize(("text", "workers"), [("0", 1), ("1", 1), ("+1", 1)])
+def test_one_worker_is_the_least(text, workers):
+    assert parse(["--concurrency", text]).concurrency == workers
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it is refused")
+def test_workers_are_as_many_as_are_said_or_as_there_are_cores(monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 2, 5})
+
+    assert parse(["--concurrency", "3", "--cpuset-threads"]).concurrency == 3
+    assert parse([]).concurrency is None
+    assert default_concurrency() == 3
+
+
+def test_where_a_port_is_not_spread_over_processes_there_is_one_worker(monkeypatch):
+    monkeypatch.setattr("trio_envoy.server.command_line.MANY_WORKERS", False)
+
+    assert default_concurrency() == 1
+    assert parse(["--concurrency", "1"]).concurrency == 1
+    with pytest.raises(UsageError) as caught:
+        parse(["--concurrency", "2"])
+    assert str(caught.value) == (
+        "error: --concurrency 2 is not supported: only Linux spreads the connections of a port over several processes"
+    )

@@ -146,7 +146,17 @@ def _proxy(name: str, config: str, table: Mapping[str, object], cluster: str) ->
     path = SAMPLES / config
     if not path.is_file():
         raise DemoError(f"{path} is not there: the demo runs from a checkout of trio_envoy.")
-    flags = ("-c", str(path), "--service-cluster", cluster, "-l", "error", "--skip-deprecated-logs")
+    flags = (
+        "-c",
+        str(path),
+        "--service-cluster",
+        cluster,
+        "-l",
+        "error",
+        "--skip-deprecated-logs",
+        "--concurrency",
+        "1",
+    )
     return Process(name, (sys.executable, "-m", "trio_envoy.demo.node", json.dumps(table), *flags))
 
 

@@ -163,6 +163,9 @@ class Poller(Protocol):
     async def run(self) -> None:
         """Wake tasks, until cancelled. A task of the server."""
 
+    def renew(self) -> None:
+        """In a process that has just been forked: share nothing with the other one. Nothing is watched yet."""
+
 
 class EpollPoller:
     """Edge-triggered epoll for all channels of a worker."""
@@ -192,6 +195,10 @@ class EpollPoller:
 
     def watch(self, channel: Pollable) -> None:
         """Nothing to do: RDHUP is always watched."""
+
+    def renew(self) -> None:
+        self._epoll.close()
+        self._epoll = select.epoll()
 
     async def run(self) -> None:
         get = self._channels.get
@@ -246,6 +253,9 @@ class PlainPoller:
         if not self._watched:
             self._wake.set()
         self._watched.add(channel)
+
+    def renew(self) -> None:
+        """Nothing to do."""
 
     async def run(self) -> None:
         while True:

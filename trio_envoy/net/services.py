@@ -28,6 +28,7 @@ class Options:
         drain_gradually: --drain-strategy: more and more connections are closed while that time passes.
         file_flush_interval: seconds, --file-flush-interval-msec / 1000.
         local_address_ip_version: "v4" or "v6"; which own address goes into XFF for loopback peers.
+        concurrency: workers; what the configuration limits for all of them is divided by it.
     """
 
     service_cluster: str = ""
@@ -37,6 +38,7 @@ class Options:
     drain_gradually: bool = True
     file_flush_interval: float = 10.0
     local_address_ip_version: str = "v4"
+    concurrency: int = 1
 
 
 @attrs.define(eq=False)

@@ -111,7 +111,11 @@ class Network:
         Raises:
             BindError: the system refuses.
         """
-        target = self._table.binds.get(address, address)
+        return self._bound(address, self._table.binds.get(address, address), reuse_port, ipv4_compat, mode)
+
+    def _bound(
+        self, address: Address, target: Address, reuse_port: bool, ipv4_compat: bool, mode: int
+    ) -> socket.socket:
         try:
             sock = socket.socket(target.family, socket.SOCK_STREAM)
         except OSError as error:
@@ -131,6 +135,42 @@ class Network:
             sock.close()
             raise BindError(address, error.strerror or str(error)) from error
         return sock
+
+    def bind_group(
+        self,
+        address: Address,
+        workers: int,
+        *,
+        reuse_port: bool = True,
+        ipv4_compat: bool = False,
+        mode: int = 0,
+    ) -> list[socket.socket]:
+        """A socket for each of the workers, all with one address; see bind().
+
+        Where the port can't be shared (a pipe, no reuse_port) it is one socket, for all of them.
+
+        Raises:
+            BindError: the system refuses; nothing stays open.
+        """
+        first = self.bind(address, reuse_port=reuse_port, ipv4_compat=ipv4_compat, mode=mode)
+        if workers == 1 or not reuse_port or not isinstance(address, IpAddress):
+            return [first]
+        group: list[socket.socket] = []
+        try:
+            # With port 0 the first one only finds the port: a socket that did not ask for its port by number loses it
+            # when it stops to listen.
+            target = self._table.binds.get(address, address)
+            assert isinstance(target, IpAddress), "a table names addresses of the same kind"
+            port = first.getsockname()[1]
+            while len(group) < workers:
+                group += [self._bound(address, target.with_port(port), True, ipv4_compat, mode)]
+        except BaseException:
+            for sock in group:
+                sock.close()
+            raise
+        finally:
+            first.close()
+        return group
 
     async def connect(self, address: Address, *, keepalive: TcpKeepalive | None = None) -> socket.socket:
         """A connected non-blocking socket.

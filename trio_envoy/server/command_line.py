@@ -5,6 +5,8 @@ Errors and exit codes as Envoy's (TCLAP): "PARSE ERROR: Argument: ..." and 1. So
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from typing import Any, Final
@@ -15,7 +17,12 @@ from trio_envoy.server.log_format import DEFAULT_FORMAT
 from trio_envoy.server.logs import level_number
 from trio_envoy.util.log import COMPONENTS
 
+MANY_WORKERS: Final = sys.platform == "linux"
+"""Workers are forked, and share a port by SO_REUSEPORT; elsewhere one of the two is missing or does not spread load."""
+
 _NO_HOT_RESTART: Final = "there is no hot restart here"
+_ONE_WORKER: Final = "only Linux spreads the connections of a port over several processes"
+_MAX_WORKERS: Final = 1024
 
 
 class UsageError(Exception):
@@ -29,7 +36,7 @@ class CommandLine:
     Attributes:
         config_path, config_yaml: the configuration; both are merged.
         mode: "serve" or "validate".
-        concurrency: workers; None: not said.
+        concurrency: workers; None: not said (the command then takes default_concurrency()).
         log_format: None: not said.
         component_log_level: component -> level, in order.
         drain_time_s, file_flush_interval_msec, file_flush_min_size_kb: as their names say.
@@ -42,6 +49,7 @@ class CommandLine:
     config_yaml: str = ""
     mode: str = "serve"
     concurrency: int | None = None
+    cpuset_threads: bool = False
     log_level: str = "info"
     component_log_level: dict[str, str] = attrs.Factory(dict)
     log_format: str | None = None
@@ -161,10 +169,18 @@ def _first_epoch(text: str) -> int:
     return 0
 
 
-def _one_worker(text: str) -> int:
-    if int(text) > 1:
-        raise UsageError(f"error: --concurrency {text} is not supported: there is one worker for now")
-    return 1
+def _workers(text: str) -> int:
+    workers = max(1, int(text))  # as Envoy: 0 is 1
+    if workers > 1 and not MANY_WORKERS:
+        raise UsageError(f"error: --concurrency {text} is not supported: {_ONE_WORKER}")
+    if workers > _MAX_WORKERS:
+        raise UsageError(f"error: --concurrency {text} is not supported: at most {_MAX_WORKERS} workers are")
+    return workers
+
+
+def default_concurrency() -> int:
+    """Workers where --concurrency does not say: one for each core that this process may use, as in Envoy."""
+    return min(len(os.sched_getaffinity(0)), _MAX_WORKERS) if MANY_WORKERS else 1
 
 
 _FLAGS: Final = (
@@ -184,12 +200,7 @@ _FLAGS: Final = (
         "Comma-separated list of extensions to disable",
         refused="extensions are imported only when the configuration names them",
     ),
-    _Flag(
-        "cpuset-threads",
-        _Kind.SWITCH,
-        "Get the default # of worker threads from cpuset size",
-        refused="there is one worker for now",
-    ),
+    _Flag("cpuset-threads", _Kind.SWITCH, "Get the default # of worker processes from cpuset size (always so here)"),
     _Flag(
         "enable-mutex-tracing",
         _Kind.SWITCH,
@@ -274,7 +285,7 @@ _FLAGS: Final = (
     _Flag("config-yaml", _Kind.TEXT, "Inline YAML configuration, merges with the contents of --config-path"),
     _Flag("config-path", _Kind.TEXT, "Path to configuration file", short="c"),
     _Flag("config", _Kind.TEXT, "The same as --config-path", field="config_path", hidden=True),
-    _Flag("concurrency", _Kind.NUMBER, "# of worker threads to run (1 for now)", check=_one_worker),
+    _Flag("concurrency", _Kind.NUMBER, "# of worker processes to run", check=_workers),
     _Flag("base-id-path", _Kind.TEXT, "Path to which the base ID is written", refused=_NO_HOT_RESTART),
     _Flag("skip-hot-restart-parent-stats", _Kind.SWITCH, "Do not copy stats from the parent", refused=_NO_HOT_RESTART),
     _Flag("skip-hot-restart-on-no-parent", _Kind.SWITCH, "Start without the parent", refused=_NO_HOT_RESTART),

@@ -94,7 +94,9 @@ class ConnectionHandler:
         self.stats = scope.block(ListenerStats)
         self.connections: set[Connection] = set()
         scope.block(DiscoveryStats)
-        self._worker_stats = scope.scope("worker_0.").block(WorkerStats)
+        workers = range(services.options.concurrency)
+        self._of_workers = [scope.scope(f"worker_{index}.").block(WorkerStats) for index in workers]
+        self._worker_stats = self._of_workers[0]
         self._server_stats = services.stats.scope("server.").block(ServerStats)
         self._timers = services.timers
         self._name = context.listener_name
@@ -109,6 +111,10 @@ class ConnectionHandler:
         timeout = config.listener_filters_timeout
         self._filters_timeout = DEFAULT_LISTENER_FILTERS_TIMEOUT if timeout is None else timeout or inf
         self._continue_on_timeout = config.continue_on_listener_filters_timeout
+
+    def become_worker(self, index: int) -> None:
+        """Count as this worker from now on."""
+        self._worker_stats = self._of_workers[index]
 
     def drain(self) -> None:
         """Tell all connections to end after what they are doing."""

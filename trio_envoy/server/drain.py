@@ -33,11 +33,16 @@ class DrainDecision:
         self._begun = inf
         self._seconds = 0.0
 
-    def start(self, seconds: float) -> None:
-        """From now on connections end: at once, or (gradually) with a chance that grows to 1 in so many seconds."""
+    def start(self, seconds: float, *, ago: float = 0.0) -> None:
+        """From now on connections end: at once, or (gradually) with a chance that grows to 1 in so many seconds.
+
+        Args:
+            seconds: of the drain.
+            ago: it began so many seconds ago.
+        """
         if not self.started:
             self.started = True
-            self._begun = trio.current_time()
+            self._begun = trio.current_time() - ago
             self._seconds = seconds
 
     def wanted(self) -> bool:

@@ -5,6 +5,7 @@ Source: envoy.admin.v3.ServerInfo.State; server/server.cc.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Final
 
@@ -25,20 +26,27 @@ class State(IntEnum):
 
 
 class Lifecycle:
-    """The state of one server, and the request to stop it."""
+    """The state of one server, and the request to stop it.
+
+    Attributes:
+        lacking: whether it can't serve as it should although it is LIVE: a worker can't be started.
+    """
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self._phase = State.PRE_INITIALIZING
         self._stop = trio.Event()
         self._grace = 0.0
+        self.lacking: Callable[[], bool] = lambda: False
 
     @property
     def state(self) -> State:
         """A failed health check (healthcheck/fail) shows as DRAINING, as in Envoy."""
-        if self._phase is State.LIVE and self._services.health_failed:
+        if self._phase is not State.LIVE:
+            return self._phase
+        if self._services.health_failed:
             return State.DRAINING
-        return self._phase
+        return State.INITIALIZING if self.lacking() else State.LIVE
 
     def initializing(self) -> None:
         """The configuration is compiled; clusters warm up."""

@@ -5,6 +5,7 @@ Source: Envoy, intro/arch_overview/listeners; trio's serve_listeners for what to
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 import uuid
@@ -91,6 +92,7 @@ class Listener:
         faults.raise_all()
         self._limit_key = f"envoy.resource_limits.listener.{self.name}.connection_limit"
         self._sockets: list[socket.socket] = []
+        self._of_workers: list[list[socket.socket]] = []
         self._accepting: trio.CancelScope | None = None
         self._serving: trio.CancelScope | None = None
         self._drain_time = 0.0
@@ -111,8 +113,8 @@ class Listener:
         """How many are open."""
         return len(self._handler.connections)
 
-    def bind(self) -> None:
-        """Open the sockets; they take connections once run() runs.
+    def bind(self, workers: int = 1) -> None:
+        """Open the sockets, those of all workers; they take connections once run() runs.
 
         Raises:
             BindError: an address is taken or not ours; what was opened is closed.
@@ -122,19 +124,39 @@ class Listener:
             return
         try:
             for address, said in zip(self.addresses, self._address_configs, strict=True):
-                sock = self._services.network.bind(
+                group = self._services.network.bind_group(
                     address,
+                    workers,
                     reuse_port=config.enable_reuse_port is not False,
                     ipv4_compat=said.socket_address is not None and said.socket_address.ipv4_compat,
                     mode=said.pipe.mode if said.pipe is not None else 0,
                 )
-                self._sockets.append(sock)
+                self._of_workers.append(group)
+                self._sockets.append(group[0])
                 if config.tcp_keepalive is not None:
-                    set_keepalive(sock, config.tcp_keepalive)  # accepted sockets inherit it
+                    for sock in group:
+                        set_keepalive(sock, config.tcp_keepalive)  # accepted sockets inherit it
         except OSError:
             self.close()
             raise
         self.addresses = tuple(from_sockaddr(sock.family, sock.getsockname()) for sock in self._sockets)
+
+    def become_worker(self, index: int) -> None:
+        """In the process of a worker: keep its sockets alone, and count as it."""
+        for place, group in enumerate(self._of_workers):
+            mine = self._sockets[place] = group[index % len(group)]
+            for sock in group:
+                if sock is not mine:
+                    sock.close()
+        self._of_workers = [[sock] for sock in self._sockets]
+        self._handler.become_worker(index)
+
+    def mute(self, index: int) -> None:
+        """A worker can't be started: its own sockets take no connections until one listens on them again."""
+        for group in self._of_workers:
+            if len(group) > 1:
+                with contextlib.suppress(OSError):  # it had not listened
+                    group[index].shutdown(socket.SHUT_RDWR)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until stop() and the end of the last connection; started() when connections are taken.
@@ -163,6 +185,10 @@ class Listener:
             self.close()
             self._ended.set()
 
+    async def oversee(self) -> None:
+        """In a main process whose workers serve this listener: stop() when its drain is over; until cancelled."""
+        await self._stop_when_drained()
+
     def _listen(self) -> None:
         for sock, address in zip(self._sockets, self.addresses, strict=False):
             try:
@@ -181,16 +207,17 @@ class Listener:
             self._accepting.cancel()  # run() closes the sockets, once nobody waits on them
         self._on_stop()
 
-    def drain(self, seconds: float, *, stop: bool = True) -> None:
+    def drain(self, seconds: float, *, stop: bool = True, ago: float = 0.0) -> None:
         """Let connections end with their next response; new ones are still taken.
 
         Args:
             seconds: of the drain.
             stop: take no more when they have passed.
+            ago: it began so many seconds ago.
         """
-        self._drain.start(seconds)
+        self._drain.start(seconds, ago=ago)
         if stop:
-            self._drain_time = seconds
+            self._drain_time = max(0.0, seconds - ago)
             self._asked_to_stop.set()
 
     async def retire(self, seconds: float) -> None:
@@ -210,8 +237,10 @@ class Listener:
 
     def close(self) -> None:
         """Close the listening sockets."""
-        for sock in self._sockets:
-            sock.close()
+        for group in self._of_workers:
+            for sock in group:
+                sock.close()
+        self._of_workers.clear()
         self._sockets.clear()
 
     async def _accept(self, sock: socket.socket, connections: trio.Nursery) -> None:
@@ -242,8 +271,9 @@ class Listener:
 
     async def _connection(self, sock: socket.socket, sockaddr: Any) -> None:
         """The task of a connection."""
-        limit = self._services.runtime.snapshot.get_int(self._limit_key, -1)
-        if 0 <= limit <= self.connections():
+        services = self._services
+        limit = services.runtime.snapshot.get_int(self._limit_key, -1)
+        if limit >= 0 and -(-limit // services.options.concurrency) <= self.connections():
             self.stats.downstream_cx_overflow += 1
             sock.close()
             return

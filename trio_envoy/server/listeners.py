@@ -5,7 +5,8 @@ Source: Envoy, configuration/listeners/stats; listener_manager/listener_manager_
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from math import inf
 from typing import Final
 
@@ -49,6 +50,8 @@ class ListenerManager:
         listeners: compiled.
         errors: what is wrong with the others.
         stats: `listener_manager.`.
+        on_stop: called with the place of a listener that was told to take no more connections; a main process has
+            the sockets of its workers closed.
     """
 
     def __init__(self, configs: Iterable[Config], services: Services, clusters: ClusterManager) -> None:
@@ -62,6 +65,8 @@ class ListenerManager:
         self.stats = services.stats.scope("listener_manager.").block(ListenerManagerStats)
         self.errors: list[ConfigError] = []
         self.listeners: list[Listener] = []
+        self.on_stop: Callable[[int], None] | None = None
+        self._leads = True  # counts what is counted once for all workers
         self._drain_time = services.options.drain_time
         names: set[str] = set()
         for config in configs:
@@ -70,7 +75,7 @@ class ListenerManager:
                 continue
             names.add(config.name)
             try:
-                listener = Listener(config, services, clusters, self._count_stop)
+                listener = Listener(config, services, clusters, partial(self._stopped, len(self.listeners)))
                 self._check_addresses(listener)
             except ConfigError as error:
                 self.errors.append(error)
@@ -93,20 +98,19 @@ class ListenerManager:
         """How many downstream connections are open."""
         return sum(listener.connections() for listener in self.listeners)
 
-    def bind(self) -> None:
-        """Open all sockets, before they take connections; run() does it when it was not done.
+    def bind(self, workers: int = 1) -> None:
+        """Open all sockets, those of all workers, before they take connections; run() does it when it was not done.
 
         Raises:
             BindError: an address is taken or not ours.
         """
         for listener in self.listeners:
             try:
-                listener.bind()
+                listener.bind(workers)
             except BindError as error:
                 self.stats.listener_create_failure += 1
                 _LOG.error("listener '%s' failed to bind or apply socket options: %s", listener.name, error)
-                for opened in self.listeners:
-                    opened.close()
+                self.close()
                 raise
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -122,31 +126,60 @@ class ListenerManager:
             for listener in self.listeners:
                 await tasks.start(listener.run)
                 self.stats.listener_create_success += 1
+            self._active()
+            task_status.started()
+
+    async def oversee(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """In a main process whose workers run the listeners: end their drains, until cancelled."""
+        async with trio.open_nursery() as tasks:
+            for listener in self.listeners:
+                tasks.start_soon(listener.oversee)
+            self._active()
+            task_status.started()
+
+    def _active(self) -> None:
+        if self._leads:
             self.stats.total_listeners_warming = 0
             self.stats.total_listeners_active = len(self.listeners)
             self.stats.workers_started = 1
-            task_status.started()
 
-    def drain(self, *, inbound_only: bool = False, graceful: bool = False, skip_exit: bool = False) -> None:
+    def become_worker(self, index: int) -> None:
+        """In the process of a worker: see Listener.become_worker()."""
+        self._leads = False
+        for listener in self.listeners:
+            listener.become_worker(index)
+
+    def close(self) -> None:
+        """Close the sockets of all listeners."""
+        for listener in self.listeners:
+            listener.close()
+
+    def drain(
+        self, *, inbound_only: bool = False, graceful: bool = False, skip_exit: bool = False, ago: float = 0.0
+    ) -> None:
         """/drain_listeners: take no more connections.
 
         Args:
             inbound_only: listeners whose traffic_direction is INBOUND alone.
             graceful: first ask connections to end, for --drain-time-s, while new ones are still taken.
             skip_exit: only ask them to end, and go on taking new ones.
+            ago: it was asked for so many seconds ago.
         """
         for listener in self.listeners:
             if listener.stopped or (inbound_only and not listener.inbound):
                 continue
             if skip_exit:
-                listener.drain(inf)
+                listener.drain(inf, ago=ago)
             elif graceful:
-                listener.drain(self._drain_time, stop=not skip_exit)
+                listener.drain(self._drain_time, ago=ago)
             else:
                 listener.stop()
 
-    def _count_stop(self) -> None:
-        self.stats.listener_stopped += 1
+    def _stopped(self, place: int) -> None:
+        if self._leads:
+            self.stats.listener_stopped += 1
+        if self.on_stop is not None:
+            self.on_stop(place)
 
 
 def _bound(listener: Listener) -> Iterable[Address]:

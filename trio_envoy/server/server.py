@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 from collections.abc import Callable, Iterable, Iterator
 from random import Random, SystemRandom
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 import trio
@@ -32,8 +33,10 @@ from trio_envoy.server.admin.serve import AdminServer
 from trio_envoy.server.command_line import CommandLine
 from trio_envoy.server.lifecycle import Lifecycle
 from trio_envoy.server.listeners import ListenerManager
-from trio_envoy.server.stats import ServerStats, refresh
+from trio_envoy.server.stats import ServerStats, refresh, resident_bytes, shared_bytes
 from trio_envoy.server.watchdog import Watchdog
+from trio_envoy.server.workers.messages import Order
+from trio_envoy.server.workers.orders import obey
 from trio_envoy.stats.filesystem import FilesystemStats
 from trio_envoy.stats.settings import Settings, compile_settings
 from trio_envoy.stats.store import Store
@@ -42,6 +45,9 @@ from trio_envoy.util import clock
 from trio_envoy.util.deadlines import Timers
 from trio_envoy.util.log import logger
 from trio_envoy.util.logfile import LogFiles
+
+if TYPE_CHECKING:
+    from trio_envoy.server.workers.fleet import Fleet
 
 DEPRECATED: Final = "Using deprecated"  # how warnings of the loader begin
 UNKNOWN: Final = "unknown to Envoy"
@@ -61,6 +67,8 @@ class Server:
         services: shared by all parts.
         clusters, listeners: the two managers.
         lifecycle: state, and the request to stop.
+        watchdog: of this process.
+        fleet: the workers of a main process; None: this one process does it all.
         started_wall: wall clock of the start, seconds.
         flush_on_admin: histograms are flushed when /stats is asked, not by the clock.
     """
@@ -116,7 +124,7 @@ class Server:
         )
         self.lifecycle = Lifecycle(self.services)
         self.stats = store.scope("server.").block(ServerStats)
-        self.stats.concurrency = 1
+        self.stats.concurrency = options.concurrency
         resources = bootstrap.static_resources
         clusters = resources.clusters if resources else ()
         if any(cluster.type in _RESOLVED or cluster.cluster_type for cluster in clusters):
@@ -138,7 +146,8 @@ class Server:
         self.started_wall = clock.now()
         self._flush_interval = bootstrap.stats_flush_interval or _DEFAULT_FLUSH_INTERVAL
         self.flush_on_admin = bool(bootstrap.stats_flush_on_admin)
-        self._watchdog = Watchdog(store, self.stats)
+        self.watchdog = Watchdog(store, options.concurrency)
+        self.fleet: Fleet | None = None
 
     def _count(self, warnings: Iterable[Fault]) -> None:
         """What was wrong with the file, but not so wrong that it was refused."""
@@ -147,11 +156,28 @@ class Server:
         self.services.runtime.stats.deprecated_feature_seen_since_process_start = deprecated
         self.stats.static_unknown_fields = int(any(warning.text.startswith(UNKNOWN) for warning in warnings))
 
+    def tell(self, order: Order) -> None:
+        """Do what the admin or a signal orders, here and in all workers."""
+        obey(self, order)
+        if self.fleet is not None:
+            self.fleet.tell(order)
+
+    async def collect(self) -> None:
+        """Bring what workers have counted up to date; nothing where there are none."""
+        if self.fleet is not None:
+            await self.fleet.collect()
+
+    def resident_bytes(self) -> int:
+        """Memory of all processes that is in RAM."""
+        return resident_bytes() if self.fleet is None else shared_bytes((os.getpid(), *self.fleet.pids()))
+
     def refresh_stats(self) -> None:
         """Bring the `server.*` gauges up to date."""
+        connections = self.listeners.connections() if self.fleet is None else self.fleet.connections()
         ages = [days for facts in self.services.certificates if (days := facts.days()) is not None]
         uptime = clock.now() - self.started_wall
-        refresh(self.stats, self.lifecycle, uptime, self.listeners.connections(), min(ages, default=None))
+        days = min(ages, default=None)
+        refresh(self.stats, self.lifecycle, uptime, connections, days, self.resident_bytes())
 
     def flush(self) -> None:
         """Histograms take what was recorded; gauges are brought up to date."""
@@ -175,16 +201,23 @@ class Server:
                 tasks.start_soon(services.poller.run)
                 tasks.start_soon(services.log_files.run)
                 tasks.start_soon(services.runtime.run)
-                tasks.start_soon(self._watchdog.run)
+                tasks.start_soon(self.watchdog.run)
+                if self.fleet is not None:
+                    await tasks.start(self.fleet.run)
                 if not self.flush_on_admin:
                     tasks.start_soon(self._flush)
                 if self.admin is not None:
                     await tasks.start(self.admin.run)
                 self.lifecycle.initializing()
-                self.listeners.bind()  # a port in use is told at once, not when clusters are warm
+                if self.fleet is None:
+                    self.listeners.bind()  # a port in use is told at once, not when clusters are warm
                 await tasks.start(self.clusters.run)
                 _LOG.info("all clusters initialized. initializing init manager")
-                await tasks.start(self.listeners.run)
+                if self.fleet is None:
+                    await tasks.start(self.listeners.run)
+                else:
+                    await tasks.start(self.listeners.oversee)
+                    await self.fleet.open()
                 _LOG.info("all dependencies initialized. starting workers")
                 self.lifecycle.live()
                 self.stats.initialization_time_ms.record((trio.current_time() - begun) * 1000)
@@ -205,6 +238,7 @@ class Server:
         """Every stats_flush_interval histograms take what was recorded."""
         while True:
             await trio.sleep(self._flush_interval)
+            await self.collect()
             self.flush()
 
 
@@ -219,6 +253,7 @@ def _options(line: CommandLine, node: Node) -> Options:
         drain_gradually=line.drain_strategy == "gradual",
         file_flush_interval=line.file_flush_interval_msec / 1000,
         local_address_ip_version=line.local_address_ip_version,
+        concurrency=line.concurrency or 1,
     )
 
 

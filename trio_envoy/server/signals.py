@@ -10,6 +10,7 @@ import trio
 
 from trio_envoy.server.logs import ApplicationLog
 from trio_envoy.server.server import Server
+from trio_envoy.server.workers.messages import ReopenLogs
 from trio_envoy.util.log import logger
 
 _LOG: Final = logger("main")
@@ -36,6 +37,6 @@ async def _listen(signals: AsyncIterator[int], server: Server, log: ApplicationL
         elif name == "SIGUSR1":
             _LOG.warning("caught SIGUSR1")
             log.reopen()
-            server.services.log_files.reopen()
+            server.tell(ReopenLogs())
         else:
             _LOG.warning("caught and eating %s", name)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterable
 from typing import Final
 
 from trio_envoy.server.lifecycle import Lifecycle
@@ -25,8 +27,6 @@ class ServerStats(StatsBlock):
     hot_restart_epoch: Gauge
     initialization_time_ms: Histogram
     live: Gauge
-    main_thread_watchdog_mega_miss: Counter = named("main_thread.watchdog_mega_miss")
-    main_thread_watchdog_miss: Counter = named("main_thread.watchdog_miss")
     memory_allocated: Gauge
     memory_heap_size: Gauge
     memory_physical_size: Gauge
@@ -39,8 +39,6 @@ class ServerStats(StatsBlock):
     uptime: Gauge
     version: Gauge
     wip_protos: Counter
-    worker_0_watchdog_mega_miss: Counter = named("worker_0.watchdog_mega_miss")
-    worker_0_watchdog_miss: Counter = named("worker_0.watchdog_miss")
 
 
 def resident_bytes() -> int:
@@ -64,7 +62,19 @@ def _peak_resident_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def refresh(stats: ServerStats, lifecycle: Lifecycle, uptime: float, connections: int, days: int | None) -> None:
+def shared_bytes(pids: Iterable[int]) -> int:
+    """Memory of these processes that is in RAM; what several of them share counts once, in parts (Linux's PSS)."""
+    total = 0
+    for pid in pids:
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as rollup:
+            line = next((line for line in rollup if line.startswith("Pss:")), "Pss: 0 kB")
+            total += int(line.split()[1]) * 1024
+    return total
+
+
+def refresh(
+    stats: ServerStats, lifecycle: Lifecycle, uptime: float, connections: int, days: int | None, resident: int
+) -> None:
     """Set the gauges to what is so now.
 
     Args:
@@ -73,8 +83,8 @@ def refresh(stats: ServerStats, lifecycle: Lifecycle, uptime: float, connections
         uptime: seconds.
         connections: downstream connections that are open.
         days: until the first certificate expires; None: there is none.
+        resident: bytes in RAM.
     """
-    resident = resident_bytes()
     stats.state = int(lifecycle.state)
     stats.live = 1 if lifecycle.state.name == "LIVE" else 0
     stats.uptime = int(uptime)

@@ -184,6 +184,29 @@ class Histogram:
         pending.clear()
         return recorded
 
+    def clear(self) -> None:
+        """As if nothing had been recorded."""
+        self._pending = None
+        self._recorded = None
+
+    def take(self) -> dict[int, int]:
+        """Bin -> count, of what no flush has seen yet; it is not here any more. See add()."""
+        recorded = self._recorded if self._pending is None else self._sort_in(self._pending)
+        self._pending = None
+        if recorded is None:
+            return {}
+        taken, recorded.partial = recorded.partial, {}
+        return taken
+
+    def add(self, bins: Mapping[int, int]) -> None:
+        """Count what another histogram has recorded."""
+        if self._pending is None:
+            self._pending = []
+            self._recording.append(self)
+        partial = self._sort_in(self._pending).partial
+        for key, count in bins.items():
+            partial[key] = partial.get(key, 0) + count
+
     def close_interval(self) -> None:
         """At a flush: what came since the last one is now the interval, and part of the total."""
         recorded = self._recorded if self._pending is None else self._sort_in(self._pending)

@@ -16,15 +16,17 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, TypeAlias, TypeVar
 
-from trio_envoy.stats.declare import UNUSED, Kind, StatsBlock
+from trio_envoy.stats.declare import UNUSED, Kind, StatsBlock, slots_of
 from trio_envoy.stats.histogram import Histogram, Merged
 from trio_envoy.stats.settings import Settings
 
 Block = TypeVar("Block", bound=StatsBlock)
+_Made = TypeVar("_Made")
 Entry: TypeAlias = tuple[str, Any]
 """(name, value): an int, a str of a text readout, or a Histogram | Merged."""
 
@@ -53,7 +55,7 @@ class TextCell:
         self.value = ""
 
 
-class _Node:
+class Node:
     """What is counted under one prefix, and by how many open scopes."""
 
     __slots__ = ("blocks", "cells", "prefix", "scopes")
@@ -75,6 +77,39 @@ class _Node:
             for name, cell in self.cells.get(kind, {}).items():
                 entries.append((prefix + name, cell if kind is Kind.HISTOGRAM else cell.value))
 
+    def clear(self) -> None:
+        for block in self.blocks:
+            for descriptor, stat in slots_of(type(block)):
+                if stat.kind is Kind.HISTOGRAM:
+                    getattr(block, stat.attribute).clear()
+                else:
+                    with suppress(AttributeError):  # nobody has looked at it
+                        descriptor.__delete__(block)
+        for kind, cells in (self.cells or {}).items():
+            for cell in cells.values():
+                if kind is Kind.HISTOGRAM:
+                    cell.clear()
+                else:
+                    cell.value = "" if kind is Kind.TEXT else UNUSED
+
+    def find(self, kind: Kind, name: str) -> tuple[Any, str]:
+        """The object that holds a stat, and the attribute of it; a stat that is not there is made."""
+        for block in self.blocks:
+            group = type(block).groups.get(kind)
+            if group is not None and name in group.names:
+                return block, group.attributes[group.names.index(name)]
+        return self.cell(kind, name, TextCell if kind is Kind.TEXT else Cell), "value"
+
+    def cell(self, kind: Kind, name: str, make: Callable[[], _Made]) -> _Made:
+        """The cell of this name; it is made if it isn't there."""
+        if self.cells is None:
+            self.cells = {}
+        cells: dict[str, _Made] = self.cells.setdefault(kind, {})
+        cell = cells.get(name)
+        if cell is None:
+            cell = cells[name] = make()
+        return cell
+
     def reset_counters(self) -> None:
         for block in self.blocks:
             group = type(block).groups.get(Kind.COUNTER)
@@ -91,7 +126,7 @@ class Scope:
 
     __slots__ = ("_closed", "_inner", "_node", "_outer", "_store")
 
-    def __init__(self, store: Store, node: _Node, outer: Scope | None = None) -> None:
+    def __init__(self, store: Store, node: Node, outer: Scope | None = None) -> None:
         self._store = store
         self._node = node
         self._outer = outer
@@ -149,14 +184,7 @@ class Scope:
         return self._cell(Kind.HISTOGRAM, name, lambda: Histogram(self._store._recording))  # noqa: SLF001
 
     def _cell(self, kind: Kind, name: str, make: Callable[[], _Made]) -> _Made:
-        node = self._node
-        if node.cells is None:
-            node.cells = {}
-        cells: dict[str, _Made] = node.cells.setdefault(kind, {})
-        cell = cells.get(name)
-        if cell is None:
-            cell = cells[name] = make()
-        return cell
+        return self._node.cell(kind, name, make)
 
     def _forget(self, inner: Scope) -> None:
         if self._inner is not None:
@@ -177,9 +205,6 @@ class Scope:
             self._store._forget(self._node)  # noqa: SLF001
 
 
-_Made = TypeVar("_Made")
-
-
 class Store:
     """All stats of a process.
 
@@ -189,8 +214,8 @@ class Store:
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or Settings()
-        self._nodes: dict[str, _Node] = {}
-        self._sorted: list[_Node] | None = None
+        self._nodes: dict[str, Node] = {}
+        self._sorted: list[Node] | None = None
         self._recording: list[Histogram] = []
         self._in_interval: list[Histogram] = []
         self._late: dict[Callable[[], None], None] = {}
@@ -212,17 +237,17 @@ class Store:
         """A scope with this prefix ("" for the root); see Scope.scope()."""
         return Scope(self, self._node(prefix if raw else sanitized(prefix)))
 
-    def _node(self, name: str) -> _Node:
+    def _node(self, name: str) -> Node:
         name = name.rstrip(".")
         if name:
             name += "."
         node = self._nodes.get(name)
         if node is None:
-            node = self._nodes[name] = _Node(name)
+            node = self._nodes[name] = Node(name)
             self._sorted = None
         return node
 
-    def _forget(self, node: _Node) -> None:
+    def _forget(self, node: Node) -> None:
         del self._nodes[node.prefix]
         self._sorted = None
 
@@ -237,6 +262,35 @@ class Store:
         for histogram in had:
             if id(histogram) not in now:
                 histogram.close_interval()
+
+    def clear(self) -> None:
+        """As if nothing had been counted: what a process does that has been forked from another one."""
+        self._recording.clear()
+        self._in_interval.clear()
+        for node in self._nodes.values():
+            node.clear()
+
+    def settled(self) -> tuple[Node, ...]:
+        """What is counted, by prefix, and up to date; for stats.share."""
+        self._settle()
+        return tuple(self._nodes.values())
+
+    def node(self, prefix: str) -> Node:
+        """What is counted under a whole prefix; it stays open. For stats.share."""
+        node = self._nodes.get(prefix)
+        if node is None:
+            node = self._node(prefix)
+            node.scopes += 1
+        return node
+
+    def histogram(self, node: Node, name: str) -> Histogram:
+        """The histogram of a name; it is made if it isn't there. For stats.share."""
+        for block in node.blocks:
+            group = type(block).groups.get(Kind.HISTOGRAM)
+            if group is not None and name in group.names:
+                found: Histogram = getattr(block, group.attributes[group.names.index(name)])
+                return found
+        return node.cell(Kind.HISTOGRAM, name, lambda: Histogram(self._recording))
 
     def reset_counters(self) -> None:
         """Set every counter that was used to 0; it stays used. Gauges and histograms keep what they have."""
@@ -298,7 +352,7 @@ class Store:
                 return value
         raise KeyError(name)
 
-    def _in_order(self) -> list[_Node]:
+    def _in_order(self) -> list[Node]:
         if self._sorted is None:
             self._sorted = sorted(self._nodes.values(), key=lambda node: node.prefix)
         return self._sorted

@@ -2,6 +2,7 @@
 
 Proto: envoy.config.cluster.v3.CircuitBreakers; docs: intro/arch_overview/upstream/circuit_breaking.
 The limit of connections is a soft one, as in Envoy: a pool that has none may always make its first.
+Of several workers each has its share of every limit, rounded up: they have no memory in common to count in.
 """
 
 from __future__ import annotations
@@ -88,7 +89,8 @@ class BudgetedRetries(Resource):
         percent = _BUDGET_PERCENT if config is None else config.value
         self._percent = snapshot.get_double(f"{keys}retry_budget.budget_percent", percent)
         least = _or(self._config.min_retry_concurrency, _BUDGET_MIN)
-        self._least = snapshot.get_int(f"{keys}retry_budget.min_retry_concurrency", least)
+        least = snapshot.get_int(f"{keys}retry_budget.min_retry_concurrency", least)
+        self._least = -(-least // self._breakers.workers)
 
     @property
     def free(self) -> bool:
@@ -103,9 +105,21 @@ class Breakers:
     Attributes:
         connections, pending, requests, retries: what is limited.
         seen: the runtime snapshot that the limits come from.
+        workers: that share the limits.
     """
 
-    __slots__ = ("_config", "_keys", "_pools", "_tracked", "connections", "pending", "requests", "retries", "seen")
+    __slots__ = (
+        "_config",
+        "_keys",
+        "_pools",
+        "_tracked",
+        "connections",
+        "pending",
+        "requests",
+        "retries",
+        "seen",
+        "workers",
+    )
 
     def __init__(self, config: CircuitBreakersThresholds, stats: StatsBlock, keys: str) -> None:
         """Make them free.
@@ -117,6 +131,7 @@ class Breakers:
         """
         self._config = config
         self._keys = keys
+        self.workers = 1
         self.connections = Resource(_or(config.max_connections, _MAX), stats, "cx_open", "remaining_cx")
         self.pending = Resource(_or(config.max_pending_requests, _MAX), stats, "rq_pending_open", "remaining_pending")
         self.requests = Resource(_or(config.max_requests, _MAX), stats, "rq_open", "remaining_rq")
@@ -133,7 +148,23 @@ class Breakers:
         """So many pools more, or fewer."""
         self._pools += change
         if self._tracked is not None:
-            self._tracked.remaining_cx_pools = _MAX_POOLS - self._pools
+            self._tracked.remaining_cx_pools = _MAX_POOLS // self.workers - self._pools
+
+    def divide(self, snapshot: Snapshot, workers: int) -> None:
+        """This is one of so many workers: take its share of the limits."""
+        self.workers = workers
+        self.follow(snapshot)
+        if self._tracked is not None:
+            self.track(self._tracked)
+
+    def leave(self) -> None:
+        """Workers count, not this process: its gauges of what is left are theirs alone."""
+        if self._tracked is not None:
+            for name in ("cx", "cx_pools", "pending", "retries", "rq"):
+                setattr(self._tracked, f"remaining_{name}", 0)
+        self._tracked = None
+        for resource in (self.connections, self.pending, self.requests, self.retries):
+            resource.tracked = None
 
     def follow(self, snapshot: Snapshot) -> None:
         """Take the limits that hold under this snapshot of the runtime."""
@@ -149,7 +180,9 @@ class Breakers:
 
     def _limit(self, snapshot: Snapshot, name: str, configured: int | None, default: int) -> int:
         limit = default if configured is None else configured
-        return snapshot.get_int(self._keys + name, limit) if snapshot.entries else limit
+        if snapshot.entries:
+            limit = snapshot.get_int(self._keys + name, limit)
+        return -(-limit // self.workers)
 
     def track(self, stats: RemainingStats) -> None:
         """Publish what is left, now and on every change."""

@@ -6,7 +6,7 @@ when an idle connection is there. What changes (hosts, health, balancer) is repl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
@@ -50,6 +50,7 @@ class Cluster:
         runtime: of the process.
         hosts: the current snapshot.
         looping: run() is needed.
+        on_change: called when hosts or their health have changed; a main process tells its workers.
     """
 
     def __init__(self, config: ClusterConfig, services: Services, keeper: Keeper) -> None:
@@ -84,6 +85,8 @@ class Cluster:
         self._pools = Pools(self.context, self.options, self.breakers, keeper)
         self._threshold = panic_threshold(config)
         self._balancer: Balancer = self._build_and_choose
+        self.on_change: Callable[[Cluster], None] | None = None
+        self._fail: Callable[[Host], None] | None = None if self._health is None else self._health.fail_now
         self._outside = ResponseCounts(self.scope, ("", "external."))
         self._inside: ResponseCounts | None = None
         self._other_counts: dict[str, ResponseCounts] = {}
@@ -201,8 +204,36 @@ class Cluster:
 
     def fail_health(self, host: Host) -> None:
         """The host said x-envoy-immediate-health-check-fail: it is out until an active check clears it."""
-        if self._health is not None:
-            self._health.fail_now(host)
+        if self._fail is not None:
+            self._fail(host)
+
+    def follow_main(self, workers: int, fail: Callable[[Host], None]) -> None:
+        """In a worker: the main process finds and checks hosts; follow() brings what it has found.
+
+        Args:
+            workers: so many share the limits.
+            fail: takes the place of fail_health().
+        """
+        self.looping = False
+        if self._fail is not None:
+            self._fail = fail
+        for breakers in self.breakers:
+            breakers.divide(self.runtime.snapshot, workers)
+
+    def follow(self, hosts: Sequence[Host], flags: Sequence[int]) -> None:
+        """In a worker: the hosts and their health as the main process has them, which has counted the change."""
+        before = self.hosts.hosts
+        for host, now in zip(hosts, flags, strict=True):
+            just_failed = now & _FAILED and not host.flags & _FAILED
+            host.flags = now
+            if just_failed:
+                self._pools.drain(host)
+        present = set(hosts)
+        for host in before:
+            if host not in present:
+                self._pools.give_up(host)
+        self.hosts = HostSet.of(hosts)
+        self._balancer = self._build_and_choose
 
     def update(self, hosts: Sequence[Host]) -> Sequence[Host]:
         """Discovery found these hosts, which are told apart by identity; gives those that the cluster has now.
@@ -251,6 +282,8 @@ class Cluster:
         stats.membership_degraded = len(hosts.degraded)
         stats.membership_excluded = hosts.excluded
         self._balancer = self._build_and_choose
+        if self.on_change is not None:
+            self.on_change(self)
 
     def _build_and_choose(self, context: LbContext) -> Host | None:
         """The balancer until the first request after a change of hosts: many clusters never see one."""

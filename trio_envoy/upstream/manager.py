@@ -7,7 +7,6 @@ static or resolved starts at once, and listeners wait until all are warm.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
 
 import trio
 
@@ -17,8 +16,6 @@ from trio_envoy.net.services import Services
 from trio_envoy.upstream.cluster import Cluster
 from trio_envoy.upstream.pool.keeper import Keeper
 from trio_envoy.upstream.stats import ManagerStats
-
-_THREADS: Final = ("main_thread", "worker_0")
 
 
 class ClusterManager:
@@ -54,7 +51,7 @@ class ClusterManager:
         self.stats.active_clusters = len(clusters)
         self.stats.warming_clusters = 0
         threads = services.stats.scope("thread_local_cluster_manager.")
-        for thread in _THREADS:
+        for thread in ("main_thread", *(f"worker_{index}" for index in range(services.options.concurrency))):
             threads.gauge(f"{thread}.clusters_inflated").value = len(clusters)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:

@@ -8,6 +8,8 @@ Rules:
 3. reopen() (SIGUSR1, /reopen_logs) opens the path anew at the next flush, which is at once; what was buffered goes to
    the new file. If it can't be opened, the old one is written on, and it is tried again at each flush.
 4. When run() is cancelled, what is buffered is written, as far as the file takes it without waiting.
+5. Several processes may write to one file (share()). A regular one takes any write whole, because it is appended to; a
+   pipe only up to PIPE_BUF bytes, so it gets whole lines up to that size at a time, and a longer line alone.
 
 Source: Envoy's AccessLogFileImpl and AccessLogManagerImpl; measured against 1.40. It differs in rule 2 (Envoy's buffer
 has no bound) and in rule 3 (Envoy loses lines until the path can be opened).
@@ -18,6 +20,7 @@ from __future__ import annotations
 import os
 import select
 import stat
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Protocol
 
@@ -30,7 +33,7 @@ LIMIT_BYTES = 16 * 1024 * 1024  # a file's buffer; ours
 DEFAULT_FLUSH_INTERVAL = 10.0  # s; --file-flush-interval-msec
 _MODE = 0o644
 _LAST_WAIT = 0.2  # s, for a pipe to take more, at the end
-_LAST_WRITE_BYTES = 4096  # a pipe that is ready takes so much at once (PIPE_BUF)
+PIPE_BYTES = 4096  # a pipe that is ready takes so much at once, and nothing in between (Linux's PIPE_BUF)
 
 
 class FileCounts(Protocol):
@@ -60,6 +63,7 @@ class LogFile:
         "_owned",
         "_regular",
         "_reopen",
+        "_shared",
         "_size",
         "_stats",
         "_wake",
@@ -84,6 +88,7 @@ class LogFile:
         self._wake = Wake()
         self._one_thread = trio.CapacityLimiter(1)
         self._regular = stat.S_ISREG(os.fstat(fd).st_mode)
+        self._shared = False
 
     def write(self, data: bytes) -> None:
         """Append whole lines. Never waits; lines that the buffer has no room for are dropped and counted as failed."""
@@ -173,11 +178,33 @@ class LogFile:
         except IndexError:
             return True, True  # cancelled meanwhile, and put back
         reopened = not reopen or self._open_anew()
-        left = memoryview(data)
+        written = 0
         with suppress(OSError):
-            while left:
-                left = left[os.write(self._fd, left) :]
-        return reopened, not left
+            for piece in self._pieces(data):
+                written += _write_all(self._fd, piece)
+        return reopened, written == len(data)
+
+    def _pieces(self, data: bytes) -> Iterator[memoryview]:
+        """What is written at a time; see rule 5."""
+        whole = memoryview(data)
+        begin = 0
+        while self._shared and not self._regular and len(data) - begin > PIPE_BYTES:
+            end = data.rfind(b"\n", begin, begin + PIPE_BYTES) + 1 or data.find(b"\n", begin) + 1 or len(data)
+            yield whole[begin:end]
+            begin = end
+        yield whole[begin:]
+
+    def share(self) -> None:
+        """Other processes write to the same file; see rule 5."""
+        self._shared = True
+
+    def reopen_now(self) -> None:
+        """Open the path anew under the same descriptor; in a process that writes nothing itself."""
+        if self._owned and not self.discards:
+            with suppress(OSError):
+                fd = _open(self.path)
+                os.dup2(fd, self._fd, inheritable=False)
+                os.close(fd)
 
     def _open_anew(self) -> bool:
         try:
@@ -194,13 +221,18 @@ class LogFile:
         if self._reopen:
             self._open_anew()
         data = self._take()
-        left = memoryview(data)
+        written = 0
         ready = select.poll()
         ready.register(self._fd, select.POLLOUT)
         with suppress(OSError):
-            while left and (self._regular or ready.poll(_LAST_WAIT * 1000)):
-                left = left[os.write(self._fd, left if self._regular else left[:_LAST_WRITE_BYTES]) :]
-        self._count(data, True, not left)
+            for piece in self._pieces(data):
+                left = piece
+                while left and (self._regular or ready.poll(_LAST_WAIT * 1000)):
+                    left = left[os.write(self._fd, left if self._regular else left[:PIPE_BYTES]) :]
+                written += len(piece) - len(left)
+                if left:
+                    break
+        self._count(data, True, written == len(data))
 
     def close(self) -> None:
         """Close the descriptor; not of stdout and stderr, and not while a thread still writes to it."""
@@ -228,6 +260,7 @@ class LogFiles:
         self._flush_bytes = flush_bytes
         self._files: dict[str | int, LogFile] = {}  # by path, or by descriptor
         self._tasks: trio.Nursery | None = None
+        self._shared = False
 
     def open(self, path: str) -> LogFile:
         """The file of this path, appended to; it is made if it isn't there.
@@ -250,6 +283,8 @@ class LogFiles:
 
     def _add(self, key: str | int, file: LogFile) -> LogFile:
         self._files[key] = file
+        if self._shared:
+            file.share()
         if self._tasks is not None:
             self._tasks.start_soon(file.run, self._interval)
         return file
@@ -258,6 +293,17 @@ class LogFiles:
         """Open all paths anew (SIGUSR1)."""
         for file in self._files.values():
             file.reopen()
+
+    def reopen_now(self) -> None:
+        """The same, at once; see LogFile.reopen_now()."""
+        for file in self._files.values():
+            file.reopen_now()
+
+    def share(self) -> None:
+        """Other processes write to the same files."""
+        self._shared = True
+        for file in self._files.values():
+            file.share()
 
     async def flush(self) -> None:
         """Write what all of them have buffered."""
@@ -289,6 +335,18 @@ class _Counts:
     def __init__(self) -> None:
         self.flushed_by_timer = self.reopen_failed = self.write_buffered = 0
         self.write_completed = self.write_failed = self.write_total_buffered = 0
+
+
+def _write_all(fd: int, data: memoryview) -> int:
+    """Write it all; gives its length.
+
+    Raises:
+        OSError: not all of it could be written.
+    """
+    left = data
+    while left:
+        left = left[os.write(fd, left) :]
+    return len(data)
 
 
 def _open(path: str) -> int:

@@ -21,6 +21,7 @@ def endpoints(server: Server, _app: AdminApp) -> tuple[Endpoint, ...]:
     """The endpoint of this file."""
 
     async def clusters(query: Query) -> Reply:
+        await server.collect()
         found = list(server.clusters.clusters.values())
         pattern = query.params.get("filter", "")
         if pattern:

@@ -10,7 +10,6 @@ from trio_envoy.server.admin.node import node_tree
 from trio_envoy.server.command_line import CommandLine
 from trio_envoy.server.lifecycle import State
 from trio_envoy.server.log_format import DEFAULT_FORMAT
-from trio_envoy.server.stats import resident_bytes
 from trio_envoy.server.version import HOT_RESTART_VERSION, version_text
 from trio_envoy.util import clock
 
@@ -44,7 +43,7 @@ def endpoints(server: Server, app: AdminApp) -> tuple[Endpoint, ...]:
         return Reply(f"{state.name}\n", 200 if state is State.LIVE else 503)
 
     async def memory(_: Query) -> Reply:
-        resident = str(resident_bytes())
+        resident = str(server.resident_bytes())
         return json_reply(
             {
                 "allocated": resident,
@@ -111,7 +110,7 @@ def _options(line: CommandLine) -> dict[str, Any]:
         "disable_hot_restart": True,
         "enable_mutex_tracing": False,
         "restart_epoch": 0,
-        "cpuset_threads": False,
+        "cpuset_threads": line.cpuset_threads,
         "reject_unknown_dynamic_fields": line.reject_unknown_dynamic_fields,
         "log_format_escaped": line.log_format_escaped,
         "disabled_extensions": [],

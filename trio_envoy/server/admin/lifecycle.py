@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trio_envoy.server.admin.endpoint import Endpoint, Param, Query, Reply
+from trio_envoy.server.workers.messages import DrainListeners, HealthFailed, ReopenLogs
 
 if TYPE_CHECKING:
     from trio_envoy.server.admin.app import AdminApp
@@ -15,11 +16,11 @@ def endpoints(server: Server, _app: AdminApp) -> tuple[Endpoint, ...]:
     """The endpoints of this file."""
 
     async def fail(_: Query) -> Reply:
-        server.services.health_failed = True
+        server.tell(HealthFailed(True))
         return Reply("OK\n")
 
     async def ok(_: Query) -> Reply:
-        server.services.health_failed = False
+        server.tell(HealthFailed(False))
         return Reply("OK\n")
 
     async def quit_server(_: Query) -> Reply:
@@ -29,13 +30,11 @@ def endpoints(server: Server, _app: AdminApp) -> tuple[Endpoint, ...]:
     async def drain(query: Query) -> Reply:
         if query.has("skip_exit") and not query.has("graceful"):
             return Reply("skip_exit requires graceful\n", 400)
-        server.listeners.drain(
-            inbound_only=query.has("inboundonly"), graceful=query.has("graceful"), skip_exit=query.has("skip_exit")
-        )
+        server.tell(DrainListeners(query.has("inboundonly"), query.has("graceful"), query.has("skip_exit")))
         return Reply("OK\n")
 
     async def reopen(_: Query) -> Reply:
-        server.services.log_files.reopen()
+        server.tell(ReopenLogs())
         return Reply("OK\n")
 
     return (

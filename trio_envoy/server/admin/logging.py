@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from trio_envoy.server.admin.endpoint import Endpoint, Param, Query, Reply
-from trio_envoy.server.logs import set_all, set_one
+from trio_envoy.server.workers.messages import LogLevels
 from trio_envoy.util.log import COMPONENTS, LEVELS, level_of
 
 if TYPE_CHECKING:
@@ -25,13 +25,23 @@ class _Refused(Exception):
     """The query can't be; the text says why."""
 
 
-def endpoints(_server: Server, _app: AdminApp) -> tuple[Endpoint, ...]:
+def endpoints(server: Server, _app: AdminApp) -> tuple[Endpoint, ...]:
     """The endpoint of this file."""
+
+    async def logging(query: Query) -> Reply:
+        try:
+            changes = _changes(query)
+        except _Refused as error:
+            return Reply(f"error: {error}\n\n{_USAGE}{_active()}", 400)
+        if changes:
+            server.tell(LogLevels(changes))
+        return Reply(_active())
+
     return (
         Endpoint(
             "/logging",
             "query/change logging levels",
-            _logging,
+            logging,
             mutates=True,
             params=(
                 Param(
@@ -53,19 +63,6 @@ def endpoints(_server: Server, _app: AdminApp) -> tuple[Endpoint, ...]:
             group="Server",
         ),
     )
-
-
-async def _logging(query: Query) -> Reply:
-    try:
-        changes = _changes(query)
-    except _Refused as error:
-        return Reply(f"error: {error}\n\n{_USAGE}{_active()}", 400)
-    for name, level in changes.items():
-        if name:
-            set_one(name, level)
-        else:
-            set_all(level)
-    return Reply(_active())
 
 
 def _changes(query: Query) -> dict[str, str]:

@@ -20,11 +20,12 @@ _INVERT: Final = Param("invert_filter", "Invert the filter regex", flag=True)
 def endpoints(server: Server, _app: AdminApp) -> tuple[Endpoint, ...]:
     """The endpoints of this file."""
 
-    def answer(query: Query, *, prometheus: bool) -> Reply:
+    async def answer(query: Query, *, prometheus: bool) -> Reply:
         try:
             wanted = parse(query.params, prometheus=prometheus)
         except QueryError as error:
             return Reply(str(error), 400)
+        await server.collect()
         if server.flush_on_admin:
             server.flush()
         else:
@@ -33,12 +34,13 @@ def endpoints(server: Server, _app: AdminApp) -> tuple[Endpoint, ...]:
         return Reply(RenderedBody(rendered.pieces), content_type=rendered.content_type)
 
     async def stats(query: Query) -> Reply:
-        return answer(query, prometheus=False)
+        return await answer(query, prometheus=False)
 
     async def prometheus(query: Query) -> Reply:
-        return answer(query, prometheus=True)
+        return await answer(query, prometheus=True)
 
     async def reset_counters(_: Query) -> Reply:
+        await server.collect()  # what workers have counted until now is to be reset, too
         server.services.stats.reset_counters()
         return Reply("OK\n")
 
