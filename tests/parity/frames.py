@@ -1,8 +1,8 @@
 """HTTP/2 frame by frame: what no well-behaved peer sends, and what comes back for it.
 
-A frame is a mapping: its type with its stream, then what is in it. `{DATA: 1, flags: ES, text: abc}`. A number is a pause in
-seconds, a text is bytes in hexadecimal, `{repeat: 5, step: 2, frames: [...]}` are copies whose streams grow by step. See
-docs/parity.md.
+A frame is a mapping: its type with its stream, then what is in it, `{DATA: 1, flags: ES, text: abc}`. A number is a
+pause in seconds, a text is bytes in hexadecimal, `{repeat: 5, step: 2, frames: [...]}` are copies whose streams grow by
+step. See docs/parity.md.
 """
 
 import re
@@ -282,7 +282,7 @@ class RawPeer:
 
 
 async def exchange(stream: Any, reader: Reader, step: FramesStep) -> dict[str, Any]:
-    """Take a client's step on a fresh connection: send, then read until there is an answer to all and then nothing more."""
+    """Take a client's step on a fresh connection: send, read until all is answered and nothing more comes."""
     peer = RawPeer(stream, reader, acknowledges=step.ack)
     hello = [PREFACE.hex(), {"SETTINGS": 0, "settings": step.settings}]
     awaited = opened(step.frames)
