@@ -25,6 +25,7 @@ class Handler:
     def __init__(self, answer):
         self.answer = answer
         self.interruptions = []
+        self.continues = 0
         self.errors = []
         self.error_flags = []
 
@@ -34,6 +35,9 @@ class Handler:
     async def interrupted(self, stream, cause):
         self.interruptions.append(cause)
         stream.reset()
+
+    def continued(self):
+        self.continues += 1
 
     def protocol_error(self, info, details, status):
         self.errors.append(details)

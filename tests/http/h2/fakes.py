@@ -11,9 +11,10 @@ import h2.settings
 import trio
 import trio.testing
 
+from tests.http.h2.events import Data, GoAway, Head, Pong, Reset, Trailers, Window
 from trio_envoy.http.h2.client import Http2ClientConnection
+from trio_envoy.http.h2.frames import PREFACE
 from trio_envoy.http.h2.options import Http2Options, Http2Stats
-from trio_envoy.http.h2.session import PREFACE, Data, GoAway, Head, Pong, Reset, Trailers, Window
 from trio_envoy.http.options import CodecOptions
 from trio_envoy.net.memory_channel import memory_channel_pair
 
@@ -209,16 +210,15 @@ def at_rest(world):
     return (
         world.server.streams == {}
         and session.open_streams == 0
-        and session._connection.streams == {}
+        and session.kept == 0
         and stats.streams_active == stats.outbound_frames_active == stats.outbound_control_frames_active == 0
         and window_is_full(session)
     )
 
 
 def window_is_full(session):
-    """The peer may send as much as in the beginning, or will when the library finds it worth a frame."""
-    windows = session._connection._inbound_flow_control_window_manager
-    return windows.current_window_size + windows._bytes_processed == windows.max_window_size
+    """The peer may send as much as in the beginning, or will when it is half of its window."""
+    return session._received == session._read
 
 
 @asynccontextmanager

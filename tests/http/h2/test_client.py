@@ -109,7 +109,7 @@ async def test_head_and_informational_responses(http2, autojump_clock):
         status, fields, body, _ = await exchange(world, http2.a_request(b"HEAD"), inform)
 
     assert (status, body, fields) == (200, None, {b"content-length": b"5"})
-    assert informed == [(100, {})]
+    assert informed == [(103, {b"link": b"x"})]
 
 
 async def test_many_streams_at_once_answer_in_any_order(http2, autojump_clock):
@@ -318,7 +318,7 @@ def pinging(**fields):
 async def test_a_ping_before_the_first_stream_after_a_rest(http2, autojump_clock):
     pings = []
     async with http2.connected(client_options=pinging(idle_interval=10.0)) as world:
-        world.client.ponged = lambda ponged=world.client.ponged: (pings.append(trio.current_time()), ponged())
+        world.client.on_pong = lambda ponged=world.client.on_pong: (pings.append(trio.current_time()), ponged())
         await exchange(world, http2.a_request())
         await trio.sleep(5)
         await exchange(world, http2.a_request())

@@ -5,13 +5,13 @@ import trio
 import trio.testing
 from trio.testing import wait_all_tasks_blocked
 
+from tests.http.h2.events import Data, Reset, Trailers
 from tests.http.h2.fakes import OK, calling, window_is_full
 from trio_envoy.errors import UpstreamFailure
 from trio_envoy.http.body import BytesBody, read_all
-from trio_envoy.http.h2 import session as h2session
-from trio_envoy.http.h2.client import Ending
+from trio_envoy.http.h2 import frames as h2session
+from trio_envoy.http.h2.client_stream import Ending
 from trio_envoy.http.h2.options import Http2Options
-from trio_envoy.http.h2.session import Data, Reset, Trailers
 from trio_envoy.http.headers import Headers
 from trio_envoy.net.stream_info import UC, UPE, UR, StreamInfo
 
@@ -262,10 +262,9 @@ async def test_released_streams_are_reset_and_what_still_comes_is_given_back(htt
             world.peer.channel.send(b"\0\0\3\0\0" + stream_id.to_bytes(4, "big") + b"abc")
             world.peer.session.lib.outbound_flow_control_window -= 3
             await world.peer.send()
-            assert world.peer.of(stream_id)[-1].code in {h2session.INTERNAL_ERROR, 5}
+            assert world.peer.of(stream_id)[-1].code == h2session.INTERNAL_ERROR
 
-        windows = world.client.session._connection._inbound_flow_control_window_manager
-        assert windows.current_window_size + windows._bytes_processed == windows.max_window_size
+        assert window_is_full(world.client.session)
         assert world.client.session.open_streams == 0
         assert world.client.streams == {}
         assert world.stats.streams_active == 0
@@ -459,20 +458,14 @@ async def test_data_on_a_refused_stream_is_given_back(http2, autojump_clock):
         assert window_is_full(world.client.session)
 
 
-async def test_a_stream_that_can_not_begin(http2, autojump_clock, monkeypatch):
+async def test_a_stream_that_can_not_begin(http2, autojump_clock):
     async with calling() as world:
-        for method in ("send_head", "next_stream_id"):
-
-            def broken(*args, **kwargs):
-                raise h2session.SessionError("no more")
-
-            with monkeypatch.context() as patch:
-                patch.setattr(h2session.Session, method, broken)
-                stream = world.client.open()
-                with pytest.raises(UpstreamFailure) as caught:
-                    await stream.exchange(http2.a_request(), None, None)
-                stream.release()
-            assert not caught.value.sent
+        world.client.session._next_id = 2**31 + 1  # there are no more ids
+        stream = world.client.open()
+        with pytest.raises(UpstreamFailure) as caught:
+            await stream.exchange(http2.a_request(), None, None)
+        stream.release()
+        assert not caught.value.sent
         assert world.stats.streams_active == 0
         assert world.client.active == 0
 
@@ -485,7 +478,7 @@ async def test_a_reset_before_the_body_is_sent(http2, autojump_clock):
             trailers = None
 
             def read_nowait(self):
-                if stream.sender.stream_id and world.client.session.reset(1, h2session.CANCEL):
+                if stream.state.id and world.client.session.reset(stream.state, h2session.CANCEL):
                     return b"x"
                 return b""
 

@@ -5,9 +5,9 @@ from hyperframe.frame import DataFrame, PingFrame, RstStreamFrame, SettingsFrame
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trio_envoy.http.h2.frames import PREFACE
 from trio_envoy.http.h2.options import Http2Stats
 from trio_envoy.http.h2.outbox import Outbox
-from trio_envoy.http.h2.session import PREFACE
 
 DATA = DataFrame(1, b"x" * 10).serialize()  # 19 bytes
 RESET = RstStreamFrame(1).serialize()  # 13 bytes

@@ -3,12 +3,12 @@
 import pytest
 import trio
 
+from tests.http.h2.events import Data, Head, Reset, Trailers
 from tests.http.h2.fakes import REQUEST, at_rest, serving, status_of
 from trio_envoy.errors import UpstreamFailure
 from trio_envoy.http.body import BytesBody
-from trio_envoy.http.h2 import session as h2session
+from trio_envoy.http.h2 import frames as h2session
 from trio_envoy.http.h2.options import Http2Options
-from trio_envoy.http.h2.session import Data, Head, Reset, Trailers
 from trio_envoy.http.headers import Headers
 from trio_envoy.http.message import Response
 from trio_envoy.net.stream_info import DPE, UC

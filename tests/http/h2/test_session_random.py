@@ -17,9 +17,12 @@ from hyperframe.frame import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.http.h2.events import Data, GoAway, Head, Pong, Reset, Trailers, Window
+from tests.http.h2.events import Ours as Session
 from tests.http.h2.fakes import H2, OK, REQUEST
+from trio_envoy.http.h2.frames import PREFACE
 from trio_envoy.http.h2.options import Http2Options
-from trio_envoy.http.h2.session import PREFACE, Data, GoAway, Head, Pong, Reset, Session, SessionError, Trailers, Window
+from trio_envoy.http.h2.state import SessionError
 
 IDS = st.sampled_from([0, 1, 1, 2, 3, 5, 2**31 - 1])
 FLAGS = st.integers(0, 255)
@@ -148,7 +151,9 @@ def test_counts_of_streams_come_back_to_zero_whatever_ends_them():
                 server.send_head(stream_id, [(b"t", b"1")], ended=True)
         deliver(server, peer)
         assert server.open_streams == 0
-    assert server._connection.streams == {}
+        server.release(stream_id)
+        assert server.kept == 0
+    assert server.streams == {}
 
 
 def deliver(server, peer):

@@ -9,7 +9,7 @@ from tests.upstream.fakes import LiveCluster, config_of, counted
 from trio_envoy.config.cluster import CircuitBreakers, CircuitBreakersThresholds
 from trio_envoy.config.protocol import Http2ProtocolOptions, HttpProtocolOptions
 from trio_envoy.errors import UpstreamFailure
-from trio_envoy.http.h2.client import Ending
+from trio_envoy.http.h2.client_stream import Ending
 from trio_envoy.net.stream_info import UF, UO
 from trio_envoy.upstream.context import LbContext
 from trio_envoy.upstream.pool import http2

@@ -12,212 +12,24 @@ Rules:
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections import deque
-from collections.abc import Sequence
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 import trio
 from trio.lowlevel import checkpoint
 
-from trio_envoy.errors import RemoteProtocolError, UpstreamFailure
-from trio_envoy.http.body import Body
 from trio_envoy.http.h2.floods import DETAILS
-from trio_envoy.http.h2.options import Http2Stats, KeepAlive
+from trio_envoy.http.h2.options import Http2Options, Http2Stats, KeepAlive
 from trio_envoy.http.h2.outbox import Outbox
-from trio_envoy.http.h2.session import Session, SessionError
-from trio_envoy.http.headers import Headers
+from trio_envoy.http.h2.sender import Sender
+from trio_envoy.http.h2.session import Session
+from trio_envoy.http.h2.state import Events, StreamState
 from trio_envoy.net.channel import Channel
-from trio_envoy.net.stream_info import StreamInfo
-from trio_envoy.util.deadlines import Guard
 from trio_envoy.util.wake import Wake
 
 HIGH_WATER: Final = 64 * 1024  # bytes that wait for the socket; above it bodies wait too
 _TURNS: Final = 8  # reads without waiting before others get their turn
 _CATCH_UP: Final = 8  # turns at most; see Driver.behind
-_SMALL: Final = 4096  # bytes; pieces of a body that nobody reads yet are put together up to this size
 _PATIENCE: Final = 1.0  # s; linger() without a time of its own
-
-BodyError = UpstreamFailure | RemoteProtocolError | OSError
-
-
-class StreamBody:
-    """The body that a peer sends on one stream (http.body.Body)."""
-
-    __slots__ = ("_chunks", "_driver", "_error", "_info", "_stream_id", "_wake", "ended", "received", "trailers")
-
-    def __init__(self, driver: Driver[Any], stream_id: int, info: StreamInfo | None = None) -> None:
-        self._driver = driver
-        self._stream_id = stream_id
-        self._chunks: deque[tuple[bytes, int]] = deque()
-        self._error: BodyError | None = None
-        self._info = info  # of a request: bytes_received counts what was read
-        self._wake = Wake()
-        self.ended = False  # by the peer; chunks may still be here
-        self.received = 0  # bytes of payload
-        self.trailers: Headers | None = None
-
-    def put(self, data: bytes, size: int) -> None:
-        """A chunk came; `size` is what it costs in the window."""
-        length = len(data)
-        if not length:
-            self._driver.credit(self._stream_id, size)
-            return
-        self.received += length
-        chunks = self._chunks
-        if chunks and len(chunks[-1][0]) + length <= _SMALL:
-            last, cost = chunks.pop()  # else a peer that sends byte by byte costs a hundred times what it sends
-            chunks.append((last + data, cost + size))
-        else:
-            chunks.append((data, size))
-        self._wake.set()
-
-    def end(self, trailers: Headers | None = None) -> None:
-        """The peer has sent all."""
-        self.trailers = trailers
-        self.ended = True
-        self._wake.set()
-
-    def fail(self, error: BodyError) -> None:
-        """The stream broke: whoever reads gets this, after what came before."""
-        if not self.ended and self._error is None:
-            self._error = error
-            self._wake.set()
-
-    def drop(self) -> None:
-        """Nobody reads it any more: give the window back."""
-        while self._chunks:
-            _, size = self._chunks.popleft()
-            self._driver.credit(self._stream_id, size)
-
-    def read_nowait(self) -> bytes | None:
-        if self._chunks:
-            data, size = self._chunks.popleft()
-            self._driver.credit(self._stream_id, size)
-            if self._info is not None:
-                self._info.bytes_received += len(data)
-            return data
-        return b"" if self.ended else None
-
-    async def read(self) -> bytes:
-        while (data := self.read_nowait()) is None:
-            if self._error is not None:
-                raise self._error
-            await self._wake.wait()
-        return data
-
-
-class Sender:
-    """What is sent on one stream.
-
-    Attributes:
-        ended: our side is done.
-        sent: bytes of payload so far.
-        wake: set when there may be room again.
-    """
-
-    __slots__ = ("_driver", "ended", "sent", "stream_id", "wake")
-
-    def __init__(self, driver: Driver[Any], stream_id: int) -> None:
-        self._driver = driver
-        self.stream_id = stream_id
-        self.ended = False
-        self.sent = 0
-        self.wake = Wake()
-
-    def head(self, fields: list[tuple[bytes, bytes]], *, ended: bool) -> None:
-        """Send a head or trailers.
-
-        Raises:
-            BrokenPipeError: the stream or the connection is gone.
-        """
-        try:
-            self._driver.session.send_head(self.stream_id, fields, ended=ended)
-        except SessionError as error:
-            raise BrokenPipeError(str(error)) from error
-        self.ended = ended
-
-    def data_nowait(self, data: bytes | memoryview, *, ended: bool) -> int:
-        """Send what there is room for; how many bytes that was. `ended` counts only if it was all.
-
-        Raises:
-            BrokenPipeError: the stream or the connection is gone.
-        """
-        driver = self._driver
-        try:
-            room = driver.session.room(self.stream_id) if not driver.congested else 0
-            size = min(room, len(data))
-            whole = size == len(data)
-            if size or (whole and ended):
-                driver.session.send_data(self.stream_id, data if whole else data[:size], ended=ended and whole)
-                self.ended = ended and whole
-                self.sent += size
-                driver.unflushed += size
-        except SessionError as error:
-            raise BrokenPipeError(str(error)) from error
-        return size
-
-    async def body(self, body: Body, ready: Sequence[bytes] = (), guard: Guard | None = None) -> None:
-        """Send a body to its end, trailers included.
-
-        Args:
-            body: read to its end.
-            ready: chunks that were read from it already, none of them the end.
-            guard: its activity moves on with each chunk.
-
-        Raises:
-            BrokenPipeError: the stream or the connection is gone.
-            What reading the body raises.
-        """
-        waiting = deque(ready)
-        chunk = waiting.popleft() if waiting else await self._next(body)
-        while chunk:
-            if guard is not None:
-                guard.activity = trio.current_time()
-            following = waiting.popleft() if waiting else body.read_nowait()
-            last = following == b"" and not body.trailers
-            await self._chunk(chunk, ended=last)
-            if last:
-                break
-            chunk = await self._next(body) if following is None else following
-        if not self.ended:
-            self.end(body.trailers)
-        self._driver.flush_soon()
-
-    async def _next(self, body: Body) -> bytes:
-        chunk = body.read_nowait()
-        if chunk is None:
-            self._driver.flush_soon()
-            chunk = await body.read()
-        return chunk
-
-    def end(self, trailers: Headers | None) -> None:
-        """Send the end: trailers, or an empty frame, which needs no window.
-
-        Raises:
-            BrokenPipeError: the stream or the connection is gone.
-        """
-        if trailers:
-            self.head(list(trailers), ended=True)
-        else:
-            self.data_nowait(b"", ended=True)
-
-    async def _chunk(self, chunk: bytes, *, ended: bool) -> None:
-        driver = self._driver
-        rest = memoryview(chunk)
-        turns = 0
-        while rest:
-            sent = self.data_nowait(rest, ended=ended)
-            rest = rest[sent:]
-            if sent or not rest:
-                continue
-            if not driver.unflushed:
-                await self.wake.wait()
-                continue
-            driver.flush()  # then there may be room again
-            turns += 1
-            if turns % _TURNS == 0:
-                await checkpoint()
 
 
 class Stream(Protocol):
@@ -233,8 +45,8 @@ class Stream(Protocol):
 S = TypeVar("S", bound=Stream)
 
 
-class Driver(ABC, Generic[S]):
-    """One HTTP/2 connection over a channel.
+class Driver(Events, Generic[S]):
+    """One HTTP/2 connection over a channel; what its session finds (http.h2.state.Events) is told to the sides.
 
     Attributes:
         channel: its bytes.
@@ -247,9 +59,11 @@ class Driver(ABC, Generic[S]):
 
     details = ""
 
-    def __init__(self, channel: Channel, session: Session, stats: Http2Stats, view: memoryview) -> None:
+    def __init__(
+        self, channel: Channel, options: Http2Options, stats: Http2Stats, view: memoryview, *, client: bool
+    ) -> None:
         self.channel = channel
-        self.session = session
+        self.session = Session(options, self, client=client)
         self.streams: dict[int, S] = {}
         self.stats = stats
         self._view = view
@@ -273,17 +87,18 @@ class Driver(ABC, Generic[S]):
         """Many streams are over, but not their tasks, which get some turns before more is read."""
         return False
 
-    def credit(self, stream_id: int, size: int) -> None:
+    def credit(self, state: StreamState, size: int) -> None:
         """So much of a body was read."""
-        if not self.channel.closed:
-            self.session.credit(stream_id, size)
+        if not self.channel.closed and self.session.credit(state, size):
             self.flush_soon()
 
     def flush_soon(self) -> None:
         """Send what there is together with what other streams have to say in this turn."""
+        if self._due:
+            return
         if len(self.streams) < 2:
             self.flush()
-        elif not self._due:
+        else:
             self._due = True
             self._out_wake.set()
 
@@ -346,7 +161,7 @@ class Driver(ABC, Generic[S]):
             if scope.cancelled_caught:
                 return False
         with trio.move_on_after(delay) as scope:
-            while await self.receive():
+            while await self.receive() is not None:
                 await checkpoint()
         return not scope.cancelled_caught
 
@@ -388,44 +203,49 @@ class Driver(ABC, Generic[S]):
             self._asked = True
             self.session.ping()
 
-    def ponged(self) -> None:
-        """The peer has answered."""
+    def on_pong(self) -> None:
+        """See Events."""
         self._asked = False
         self._pong_wake.set()
+
+    def on_window(self, state: StreamState | None) -> None:
+        """See Events."""
+        if state is None:
+            self.wake_senders()
+        elif state.user is not None:
+            state.user.sender.wake.set()
 
     def wake_senders(self) -> None:
         """There may be room: for the connection, or in the socket."""
         for stream in self.streams.values():
             stream.sender.wake.set()
 
-    async def receive(self) -> bytes:
-        """The next bytes of the peer; b"" when there will be none."""
-        channel = self.channel
+    async def receive(self) -> memoryview | None:
+        """The next bytes of the peer, to be worked through before anything is awaited; None when there will be none."""
+        channel, view = self.channel, self._view
         while True:
             try:
-                received = channel.recv_into(self._view)
+                received = channel.recv_into(view)
             except OSError:
-                return b""
+                return None
             if received is not None:
-                return self._view[:received].tobytes()
+                return view[:received] if received else None
             try:
                 await channel.wait_read()
             except trio.ClosedResourceError:
-                return b""
+                return None
 
     async def read_loop(self) -> None:
-        """Read the connection until it ends; hand events to on_event().
+        """Read the connection until it ends.
 
         Raises:
-            SessionError: the peer broke the protocol; the GOAWAY was sent.
+            SessionError: the peer broke the protocol.
         """
         turns = 0
-        while data := await self.receive():
+        while (data := await self.receive()) is not None:
             self._heard += 1
-            try:
-                self.feed(data)
-            finally:
-                self.flush()
+            self.session.receive(data)
+            self.flush()
             turns += 1
             if turns % _TURNS == 0:
                 await checkpoint()
@@ -433,7 +253,3 @@ class Driver(ABC, Generic[S]):
                 if not self.behind:
                     break
                 await checkpoint()
-
-    @abstractmethod
-    def feed(self, data: bytes) -> None:
-        """Take bytes; see read_loop."""

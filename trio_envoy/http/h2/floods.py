@@ -61,15 +61,17 @@ class Floods:
     """Counts the frames of one connection.
 
     Attributes:
+        streams: HEADERS frames that came.
+        empty: frames without a payload that came in a row.
         data_sent: DATA frames that we have sent.
     """
 
-    __slots__ = ("_answers", "_empty", "_options", "_priorities", "_streams", "_windows", "data_sent")
+    __slots__ = ("_answers", "_options", "_priorities", "_windows", "data_sent", "empty", "streams")
 
     def __init__(self, options: Http2Options) -> None:
         self._options = options
-        self._streams = 0
-        self._empty = 0
+        self.streams = 0
+        self.empty = 0
         self._priorities = 0
         self._windows = 0
         self._answers = 0  # acknowledgements that are not on their way to the socket yet
@@ -80,19 +82,19 @@ class Floods:
         options = self._options
         if kind in _CARRIERS:
             if kind == _HEADERS:
-                self._streams += 1
+                self.streams += 1
             if length or flags & _END_STREAM:
-                self._empty = 0
+                self.empty = 0
                 return ""
-            self._empty += 1
-            return "inbound_empty_frames_flood" if self._empty > options.max_empty_frames else ""
+            self.empty += 1
+            return "inbound_empty_frames_flood" if self.empty > options.max_empty_frames else ""
         if kind == _WINDOW_UPDATE:
             self._windows += 1
-            limit = _FREE_WINDOW_UPDATES + 2 * (self._streams + options.max_window_updates * self.data_sent)
+            limit = _FREE_WINDOW_UPDATES + 2 * (self.streams + options.max_window_updates * self.data_sent)
             return "inbound_window_update_frames_flood" if self._windows > limit else ""
         if kind == _PRIORITY:
             self._priorities += 1
-            limit = options.max_priority_frames * (1 + self._streams)
+            limit = options.max_priority_frames * (1 + self.streams)
             return "inbound_priority_frames_flood" if self._priorities > limit else ""
         if kind in {_PING, _SETTINGS} and not flags & _ACK:
             self._answers += 1

@@ -11,10 +11,13 @@ from collections.abc import Collection
 from math import inf
 from typing import Final
 
+from trio_envoy.config.protocol import HeadersWithUnderscoresAction
 from trio_envoy.errors import RemoteProtocolError
-from trio_envoy.http.h2.options import Http2Stats
-from trio_envoy.http.h2.session import Fields
+from trio_envoy.http.h2.options import Http2Options, Http2Stats
+from trio_envoy.http.h2.state import Fields
 from trio_envoy.http.headers import Headers
+from trio_envoy.http.hpack.errors import Oversized
+from trio_envoy.http.message import Request
 
 INVALID: Final = "http2.invalid.header.field"
 VIOLATION: Final = "http2.violation.of.messaging.rule"
@@ -22,8 +25,10 @@ VIOLATION: Final = "http2.violation.of.messaging.rule"
 REQUEST_PSEUDO: Final = frozenset({b":method", b":scheme", b":path", b":authority", b":protocol"})
 RESPONSE_PSEUDO: Final = frozenset({b":status"})
 _CONNECTION: Final = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"})
-_NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
+_NAMES: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+(?:\n[!#$%&'*+\-.^_`|~0-9a-z]+)*")  # a line each
 _BAD_VALUE: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_ALLOW: Final = HeadersWithUnderscoresAction.ALLOW
+_DROP: Final = HeadersWithUnderscoresAction.DROP_HEADER
 _LENGTH_DIGITS: Final = 18  # what fits into 64 bits, whatever the digits
 _PATH: Final = re.compile(rb"(?:/|\*\Z)[^\x00-\x20\x7f]*")
 
@@ -35,16 +40,28 @@ def split(fields: Fields, pseudo_names: Collection[bytes]) -> tuple[dict[bytes, 
         RemoteProtocolError: a name or a value is not allowed.
     """
     pseudo: dict[bytes, bytes] = {}
-    items: list[tuple[bytes, bytes]] = []
+    begin = 0
     for name, value in fields:
-        if name[:1] == b":":
-            if items or name not in pseudo_names or name in pseudo:
-                raise RemoteProtocolError(INVALID)
-            pseudo[bytes(name)] = bytes(value)
-        else:
-            _check(name, value)
-            items.append((bytes(name), bytes(value)))
-    return pseudo, Headers(items)
+        if name[:1] != b":":
+            break
+        if name not in pseudo_names or name in pseudo:
+            raise RemoteProtocolError(INVALID)
+        pseudo[name] = value
+        begin += 1
+    headers = Headers(fields[begin:])
+    _check(headers)
+    return pseudo, headers
+
+
+def _check(headers: Headers) -> None:
+    first = headers.first
+    if (
+        (first and not _NAMES.fullmatch(b"\n".join(first)))
+        or _BAD_VALUE.search(b"".join([value for _, value in headers.items]))
+        or not first.keys().isdisjoint(_CONNECTION)
+        or (b"te" in first and any(value != b"trailers" for value in headers.get_all(b"te")))
+    ):
+        raise RemoteProtocolError(INVALID)
 
 
 def join_cookies(headers: Headers) -> None:
@@ -53,13 +70,6 @@ def join_cookies(headers: Headers) -> None:
     if cookies is not None:
         headers.remove(b"cookie")
         headers.add(b"cookie", cookies)
-
-
-def _check(name: bytes, value: bytes) -> None:
-    if name in _CONNECTION or not _NAME.fullmatch(name) or _BAD_VALUE.search(value):
-        raise RemoteProtocolError(INVALID)
-    if name == b"te" and value != b"trailers":
-        raise RemoteProtocolError(INVALID)
 
 
 def trailers_of(fields: Fields) -> Headers:
@@ -71,7 +81,55 @@ def trailers_of(fields: Fields) -> Headers:
     return split(fields, ())[1]
 
 
-def check_request(pseudo: dict[bytes, bytes], headers: Headers, *, ended: bool, extended: bool = False) -> None:
+def request(fields: Fields, options: Http2Options, stats: Http2Stats, *, ended: bool) -> tuple[Request, float]:
+    """(the request that a head stands for, the length of its body or inf).
+
+    Args:
+        fields: pseudo-headers first.
+        options: extended CONNECT (RFC 8441), names with an underscore.
+        stats: count those.
+        ended: it has no body.
+
+    Raises:
+        RemoteProtocolError: it is malformed, or has a name with an underscore that is not wanted.
+    """
+    pseudo, headers = split(fields, REQUEST_PSEUDO)
+    length = check_request(pseudo, headers, ended=ended, extended=options.allow_connect)
+    if options.underscores is not _ALLOW:
+        _drop_underscores(headers, options.underscores, stats)
+    if b"cookie" in headers.first:
+        join_cookies(headers)
+    host = headers.first.get(b"host")
+    if host is not None:
+        headers.remove(b"host")
+    authority = pseudo.get(b":authority") or host
+    method, protocol = pseudo[b":method"], pseudo.get(b":protocol", b"")
+    if protocol:  # from here on it is an upgrade as in HTTP/1, as in Envoy
+        method = b"GET"
+        headers.add(b"upgrade", protocol)
+        headers.add(b"connection", b"upgrade")
+    return Request(
+        method,
+        authority or b"",
+        pseudo.get(b":path", b""),
+        pseudo.get(b":scheme", b""),
+        headers,
+        None,
+        protocol,
+        authority is None,
+    ), length
+
+
+def _drop_underscores(headers: Headers, action: HeadersWithUnderscoresAction, stats: Http2Stats) -> None:
+    for name in [name for name in headers.first if b"_" in name]:
+        if action is not _DROP:
+            stats.requests_rejected_with_underscores_in_headers += 1
+            raise RemoteProtocolError("http2.unexpected_underscore")
+        stats.dropped_headers_with_underscores += 1
+        headers.remove(name)
+
+
+def check_request(pseudo: dict[bytes, bytes], headers: Headers, *, ended: bool, extended: bool = False) -> float:
     """What a request must have, and its content-length against its end.
 
     Args:
@@ -79,6 +137,9 @@ def check_request(pseudo: dict[bytes, bytes], headers: Headers, *, ended: bool, 
         headers: the others.
         ended: it has no body.
         extended: extended CONNECT (RFC 8441) is allowed.
+
+    Returns:
+        The length of its body, inf if it says none.
 
     Raises:
         RemoteProtocolError: it can't be.
@@ -93,17 +154,19 @@ def check_request(pseudo: dict[bytes, bytes], headers: Headers, *, ended: bool, 
         raise RemoteProtocolError(VIOLATION)
     if protocol and method != b"CONNECT":
         raise RemoteProtocolError(VIOLATION)
+    length = length_of(headers)
     if method == b"CONNECT" and not protocol:
         if b":path" in pseudo or b":scheme" in pseudo:
             raise RemoteProtocolError(VIOLATION)
-        return
+        return length
     path = pseudo.get(b":path")
     if path is None or b":scheme" not in pseudo:
         raise RemoteProtocolError(VIOLATION)
     if not _PATH.fullmatch(path):
         raise RemoteProtocolError(INVALID)
-    if ended and 0 < length_of(headers) < inf:
+    if ended and 0 < length < inf:
         raise RemoteProtocolError(VIOLATION)
+    return length
 
 
 def check_response(pseudo: dict[bytes, bytes]) -> int:
@@ -124,9 +187,9 @@ def length_of(headers: Headers) -> float:
     Raises:
         RemoteProtocolError: there are two, or it is no number.
     """
-    values = headers.get_all(b"content-length")
-    if not values:
+    if b"content-length" not in headers.first:
         return inf
+    values = headers.get_all(b"content-length")
     digits = values[0].lstrip(b"0")
     if len(values) > 1 or not values[0].isdigit() or len(digits) > _LENGTH_DIGITS:
         raise RemoteProtocolError(INVALID)
@@ -135,15 +198,16 @@ def length_of(headers: Headers) -> float:
 
 def byte_size(fields: Fields) -> int:
     """Bytes of names and values."""
-    return sum(len(name) + len(value) for name, value in fields)
+    size = 0
+    for name, value in fields:
+        size += len(name) + len(value)
+    return size
 
 
-def oversize(fields: Fields, max_fields: int, max_bytes: int, stats: Http2Stats) -> str:
-    """The details of a head or trailers over the limits, which are counted; else ""."""
-    if len(fields) > max_fields:
+def oversize(error: Oversized, max_fields: int, stats: Http2Stats) -> str:
+    """The details of a head or trailers over the limits, which are counted."""
+    if error.fields > max_fields:
         stats.header_overflow += 1
         return "http2.too_many_headers"
-    if byte_size(fields) > max_bytes:
-        stats.header_list_size_too_large += 1
-        return "http2.header_list_size_too_large"
-    return ""
+    stats.header_list_size_too_large += 1
+    return "http2.header_list_size_too_large"

@@ -29,6 +29,7 @@ DEFAULT_EMPTY_FRAMES: Final = 1  # in a row
 DEFAULT_PRIORITY_FRAMES: Final = 100  # for each stream
 DEFAULT_WINDOW_UPDATES: Final = 10  # for each DATA frame of ours
 DEFAULT_JITTER: Final = 15.0  # percent; KeepaliveSettings.interval_jitter
+DEFAULT_HEADER_BUDGET: Final = 4 * 1024 * 1024  # bytes of a connection; ours, Envoy has none
 DEFAULT_REQUEST_HEAD_KB: Final = 60
 DEFAULT_RESPONSE_HEAD_KB: Final = 80
 
@@ -42,6 +43,7 @@ class Http2Stats(StatsBlock):
     cookies_total_bytes_too_large: Counter
     dropped_headers_with_underscores: Counter
     goaway_sent: Counter
+    header_budget_exceeded: Counter  # ours: streams that were refused because the connection held too many fields
     header_list_size_too_large: Counter
     header_overflow: Counter
     headers_cb_no_stream: Counter
@@ -107,6 +109,8 @@ class Http2Options:
         max_outbound_frames, max_outbound_control_frames, max_empty_frames, max_priority_frames, max_window_updates: see
             http.h2.floods.
         keep_alive: PINGs; None sends none.
+        custom_settings: (identifier, value) of settings that are said beside ours.
+        header_budget_bytes: of the header fields of all streams of a connection.
     """
 
     max_head_bytes: int = DEFAULT_REQUEST_HEAD_KB * 1024
@@ -124,6 +128,8 @@ class Http2Options:
     max_priority_frames: int = DEFAULT_PRIORITY_FRAMES
     max_window_updates: int = DEFAULT_WINDOW_UPDATES
     keep_alive: KeepAlive | None = None
+    custom_settings: tuple[tuple[int, int], ...] = ()
+    header_budget_bytes: int = DEFAULT_HEADER_BUDGET
 
     @classmethod
     def of_downstream(

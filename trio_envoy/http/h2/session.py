@@ -1,380 +1,410 @@
 """The HTTP/2 state of one connection, sans-IO: bytes in, events out; actions in, bytes out.
 
-The interface is ours and knows nothing of the library underneath (`h2`), which makes room for a session of our own.
-Flow control is tied to reading: credit() is called when a body was read, and only then does the peer get more window.
+What a peer may do, and what becomes of the connection if it does what it may not, is as in nghttp2, with which Envoy
+speaks (measured on 1.40): most mistakes end the connection without a word, some with a GOAWAY, few their stream alone.
+
+Rules:
+1. A stream that is closed is forgotten at once. Whatever the peer still sends on it is dropped, its window is given
+   back, and the compression table stays in step.
+2. Window is given back when credit() says that a body was read, in pieces of half a window.
+3. What the peer makes us remember is bounded: blocks of header fields by the decoder's limits, the fields of all open
+   streams together by a budget, bodies by the windows.
 Source: RFC 9113.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from typing import Final
 
-import attrs
-import h2.config
-import h2.events
-import h2.exceptions
-import h2.settings
-from hpack import NeverIndexedHeaderTuple
-from hyperframe.frame import GoAwayFrame, RstStreamFrame
-
-from trio_envoy.http.h2.floods import Floods
-from trio_envoy.http.h2.library import Connection, StreamClosed
+from trio_envoy.http.h2 import frames, settings
+from trio_envoy.http.h2.floods import DETAILS
+from trio_envoy.http.h2.frames import HEAD, HEAD_BYTES, MAX_STREAM_ID, MAX_WINDOW
 from trio_envoy.http.h2.options import DEFAULT_TABLE_SIZE, Http2Options
+from trio_envoy.http.h2.outbound import Outbound
+from trio_envoy.http.h2.state import Events, SessionError, StreamState
+from trio_envoy.http.hpack.decoder import Decoder
+from trio_envoy.http.hpack.errors import HpackError, Oversized
 
-NO_ERROR: Final = 0
-PROTOCOL_ERROR: Final = 1
-INTERNAL_ERROR: Final = 2
-FRAME_SIZE_ERROR: Final = 6
-REFUSED_STREAM: Final = 7
-CANCEL: Final = 8
-MAX_STREAM_ID: Final = 2**31 - 1
-_FRAME_HEAD: Final = 9  # bytes
-_GOAWAY: Final = 7  # frame type
+_HARD: Final = 8  # times the limit of a head: from there on the connection is over, not the stream alone
+_CONTINUATIONS: Final = 512  # of one block
+_FIELD_COST: Final = 32  # bytes beside name and value, as in RFC 7541
+_ANY: Final = -1  # kind of frame
+_STREAM_BITS: Final = MAX_STREAM_ID
+_PRIORITY_BYTES: Final = 5
+_PING_BYTES: Final = 8
 _GOAWAY_BYTES: Final = 8
-PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-_DEFAULT_WINDOW: Final = 65535  # RFC 9113 s6.9.2
-_HEAD_SLACK: Final = 8  # the decoder stops at this many times the limit; up to there the stream alone is refused
-_SHORT_COOKIE: Final = 20  # bytes; a shorter one could be guessed by what it does to a compression table
-
-Fields = Sequence[tuple[bytes, bytes]]
+_SETTING_BYTES: Final = 6
+_NUMBER_BYTES: Final = 4
 
 
-class SessionError(Exception):
-    """The peer broke the protocol; the bytes to send (a GOAWAY) are ready, then the connection is over.
-
-    Attributes:
-        flood: the counter of http2 stats if it was a flood, else "".
-    """
-
-    def __init__(self, text: str, flood: str = "") -> None:
-        super().__init__(text)
-        self.flood = flood
-
-
-@attrs.frozen
-class Head:
-    """A request, a response or an informational response has begun.
-
-    Attributes:
-        stream_id: whose.
-        fields: pseudo-headers first.
-        ended: nothing follows.
-    """
-
-    stream_id: int
-    fields: Fields
-    ended: bool
-
-
-@attrs.frozen
-class Data:
-    """Payload; whoever reads it calls credit() with `size`.
-
-    Attributes:
-        stream_id: whose.
-        data: without padding; may be empty.
-        size: bytes of flow control, padding included.
-        ended: it was the last.
-    """
-
-    stream_id: int
-    data: bytes
-    size: int
-    ended: bool
-
-
-@attrs.frozen
-class Trailers:
-    """The stream has ended with these fields."""
-
-    stream_id: int
-    fields: Fields
-
-
-@attrs.frozen
-class Reset:
-    """The peer has given the stream up."""
-
-    stream_id: int
-    code: int
-
-
-@attrs.frozen
-class GoAway:
-    """The peer takes no streams above last_stream_id."""
-
-    last_stream_id: int
-    code: int
-
-
-@attrs.frozen
-class Window:
-    """There is more room to send; stream_id 0: for all streams."""
-
-    stream_id: int
-
-
-@attrs.frozen
-class Pong:
-    """The peer has answered a PING."""
-
-
-Event = Head | Data | Trailers | Reset | GoAway | Window | Pong
-
-
-class Session:
+class Session(Outbound):
     """One connection's HTTP/2 state.
 
+    Args:
+        options: how to speak.
+        events: who is told what comes.
+        client: which end this is.
+
     Attributes:
-        floods: what the peer makes us do for nothing.
-        open_streams: those that are not ended on both sides, and not reset.
         acknowledged: the peer has taken our settings.
+        open_head: a stream whose head has begun but is not whole, or 0.
     """
 
-    def __init__(self, options: Http2Options, *, client: bool) -> None:
-        self._connection = Connection(
-            h2.config.H2Configuration(
-                client_side=client,
-                header_encoding=None,
-                validate_inbound_headers=False,
-                validate_outbound_headers=False,
-                normalize_inbound_headers=False,
-                normalize_outbound_headers=False,
-            )
-        )
-        self.floods = Floods(options)
-        self.open_streams = 0
+    def __init__(self, options: Http2Options, events: Events, *, client: bool) -> None:
+        super().__init__(options, client=client)
         self.acknowledged = False
-        self._extra = bytearray()  # frames that the library does not make
-        self._pending = b""  # a frame that is not whole yet
-        self._preface_left = 0 if client else len(PREFACE)
-        settings = {
-            h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: options.stream_window,
-            h2.settings.SettingCodes.HEADER_TABLE_SIZE: options.table_size,
-            h2.settings.SettingCodes.ENABLE_PUSH: 0,
-        }
-        if not client:
-            settings[h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS] = options.max_streams
-            del settings[h2.settings.SettingCodes.ENABLE_PUSH]
-        if options.allow_connect and not client:
-            settings[h2.settings.SettingCodes.ENABLE_CONNECT_PROTOCOL] = 1
-        self._connection.local_settings = h2.settings.Settings(client=client, initial_values=settings)
-        decoder = self._connection.decoder
-        decoder.max_header_list_size = options.max_head_bytes * _HEAD_SLACK
-        decoder.max_allowed_table_size = max(options.table_size, DEFAULT_TABLE_SIZE)  # until the peer has taken it
+        self.open_head = 0
+        self._events = events
+        self._client = client
         self._table_size = options.table_size
-        self._connection.initiate_connection()
-        if options.connection_window > _DEFAULT_WINDOW:
-            self._connection.increment_flow_control_window(options.connection_window - _DEFAULT_WINDOW)
+        self._max_block = options.max_head_bytes * _HARD
+        self._decoder = Decoder(
+            max(options.table_size, DEFAULT_TABLE_SIZE),  # until the peer has taken what we say
+            options.max_head_bytes,
+            options.max_fields,
+            self._max_block,
+            overhead=0,
+        )
+        self._budget = options.header_budget_bytes
+        self._rest = b""  # a frame that is not whole yet
+        self._preface_left = 0 if client else len(frames.PREFACE)
+        self._only = frames.SETTINGS  # the kind of frame that must come next
+        self._highest = 0  # stream of the peer, taken or not
+        self._peer_last = MAX_STREAM_ID  # of its GOAWAY
+        self._block = bytearray()  # of a head that is not whole
+        self._block_id = 0
+        self._block_on: StreamState | None = None
+        self._block_ends = False
+        self._continuations = 0
+        self._handlers = (
+            self._on_data,
+            self._on_headers,
+            self._on_priority,
+            self._on_rst_stream,
+            self._on_settings,
+            self._on_push_promise,
+            self._on_ping,
+            self._on_goaway,
+            self._on_window_update,
+            self._on_continuation,
+        )
 
     @property
     def begun(self) -> bool:
         """The client's preface is here; before it a server says nothing."""
         return not self._preface_left
 
-    @property
-    def max_streams(self) -> int:
-        """How many streams the peer lets us have at once."""
-        return int(self._connection.remote_settings.max_concurrent_streams)
-
-    def receive(self, data: bytes) -> Iterator[Event]:
-        """Take bytes from the peer; iterate to the end.
+    def receive(self, data: bytes | memoryview) -> None:
+        """Take bytes from the peer; `events` is told of what is in them. A view is not kept.
 
         Raises:
-            SessionError: the connection is broken, behind the events that came before; take_output() has the GOAWAY.
+            SessionError: the connection is broken, behind the events that came before.
         """
-        for piece in self._pieces(data):
-            if isinstance(piece, GoAway):
-                yield piece
-                continue
-            if isinstance(piece, SessionError):
-                raise piece
-            wrong: Exception | None = None
-            try:
-                self._connection.receive_data(piece)
-            except (h2.exceptions.ProtocolError, ValueError, KeyError) as error:
-                wrong = error
-            events, self._connection.events = self._connection.events, []
-            for event in events:
-                ours = self._translate(event)
-                if ours is not None:
-                    yield ours
-            if wrong is not None:
-                raise SessionError(str(wrong) or type(wrong).__name__) from wrong
-
-    def _pieces(self, data: bytes) -> list[bytes | GoAway | SessionError]:
-        """The frames that are here whole, for the library in as few pieces as may be, and what is wrong with the next.
-
-        GOAWAYs are taken out: the library takes one for the end of everything, but streams that are here go on (RFC
-        9113 s6.8).
-        """
-        pending = self._pending + data if self._pending else data
-        position = min(self._preface_left, len(pending))
-        if position:
-            if not PREFACE[len(PREFACE) - self._preface_left :].startswith(pending[:position]):
-                raise SessionError("this is not the preface of HTTP/2")
-            self._preface_left -= position
-        size = len(pending)
-        pieces: list[bytes | GoAway | SessionError | None] = []
-        wrong: SessionError | None = None
-        inbound = self.floods.inbound
-        begun = 0
-        while position + _FRAME_HEAD <= size:
-            end = position + _FRAME_HEAD + int.from_bytes(pending[position : position + 3], "big")
-            if end - position > _FRAME_HEAD + self._connection.max_inbound_frame_size:
-                self.go_away(0, FRAME_SIZE_ERROR)
-                wrong = SessionError("a frame is longer than was agreed")
-                break
+        if self._rest:
+            data, self._rest = self._rest + data, b""
+        position = self._take_preface(data) if self._preface_left else 0
+        size = len(data)
+        handlers, unpack = self._handlers, HEAD.unpack_from
+        while size - position >= HEAD_BYTES:
+            head, flags, stream_id = unpack(data, position)
+            begin = position + HEAD_BYTES
+            end = begin + (head >> 8)
+            if end - begin > frames.DEFAULT_FRAME_BYTES:
+                raise self._terminated(frames.FRAME_SIZE_ERROR, "too large frame size")
             if end > size:
                 break
-            kind, flags = pending[position + 3], pending[position + 4]
-            flood = inbound(kind, flags, end - position - _FRAME_HEAD)
-            if flood:
-                wrong = SessionError(flood, flood)
-                break
-            if kind == _GOAWAY and end - position >= _FRAME_HEAD + _GOAWAY_BYTES:
-                pieces.append(pending[begun:position])
-                payload = pending[position + _FRAME_HEAD : end]
-                last = int.from_bytes(payload[:4], "big") & MAX_STREAM_ID
-                pieces.append(GoAway(last, int.from_bytes(payload[4:8], "big")))
-                begun = end
+            kind = head & 0xFF
+            stream_id &= _STREAM_BITS
+            if self._only >= 0:
+                self._check_order(kind, flags, stream_id)
+            if kind <= frames.CONTINUATION:
+                handlers[kind](flags, stream_id, data, begin, end)
             position = end
-        self._pending = pending[position:]
-        pieces += (pending[begun:position], wrong)
-        return [piece for piece in pieces if piece]
+        if position < size:
+            self._rest = bytes(data[position:])
 
-    def _translate(self, event: h2.events.Event) -> Event | None:
-        match event:
-            case h2.events.InformationalResponseReceived():
-                return Head(event.stream_id, event.headers, ended=False)
-            case h2.events.RequestReceived():
-                self.open_streams += 1
-                return Head(event.stream_id, event.headers, event.stream_ended is not None)
-            case h2.events.ResponseReceived():
-                return Head(event.stream_id, event.headers, event.stream_ended is not None)
-            case h2.events.DataReceived():
-                size = event.flow_controlled_length
-                return Data(event.stream_id, event.data, size, event.stream_ended is not None)
-            case h2.events.TrailersReceived():
-                return Trailers(event.stream_id, event.headers)
-            case StreamClosed():
-                self.open_streams -= 1
-            case h2.events.StreamReset():
-                return Reset(event.stream_id, int(event.error_code or 0))
-            case h2.events.PingAckReceived():
-                return Pong()
-            case h2.events.SettingsAcknowledged():
-                self.acknowledged = True
-                self._connection.decoder.max_allowed_table_size = self._table_size
-            case h2.events.WindowUpdated():
-                return Window(event.stream_id)
-            case h2.events.RemoteSettingsChanged():
-                return Window(0)
-        return None
+    def _take_preface(self, data: bytes | memoryview) -> int:
+        left = self._preface_left
+        begin = frames.PREFACE[len(frames.PREFACE) - left :]
+        if not begin.startswith(bytes(data[:left])):
+            raise SessionError("this is not the preface of HTTP/2")
+        self._preface_left -= min(left, len(data))
+        return min(left, len(data))
 
-    def _settle(self, stream_id: int) -> None:
-        """We have ended something on this stream; it may be the last thing."""
-        if self._connection.forget_closed(stream_id):
-            self.open_streams -= 1
+    def _check_order(self, kind: int, flags: int, stream_id: int) -> None:
+        """The first frame is SETTINGS, and a block of header fields is not interrupted."""
+        if self._only == frames.SETTINGS:
+            if kind != frames.SETTINGS or flags & frames.ACK:
+                raise self._terminated(frames.PROTOCOL_ERROR, "SETTINGS expected")
+            self._only = _ANY
+        elif kind != frames.CONTINUATION or stream_id != self._block_id:
+            text = "unexpected non-CONTINUATION frame or stream_id is invalid"
+            raise self._terminated(frames.PROTOCOL_ERROR, text)
 
-    def take_output(self) -> bytes:
-        """What is to be sent now."""
-        data = self._connection.data_to_send()
-        self.floods.turn()
-        if self._extra:
-            data += bytes(self._extra)
-            self._extra.clear()
-        return data
+    def _terminated(self, code: int, text: str) -> SessionError:
+        """The error to raise where the peer is told what it did; what else was to be said is not said any more."""
+        began = self._out[:1] == [self._opening]
+        self._out = [self._opening] if began else []
+        self._out.append(frames.goaway(self.last_id, code, text))
+        return SessionError(text, silent=False)
 
-    def next_stream_id(self) -> int:
-        """The id of the stream that send_head() will open (clients).
+    def _wrong(self, text: str, stream_id: int = 0) -> SessionError:
+        """The error to raise where nothing is said."""
+        return SessionError(text, stream_id=stream_id if stream_id in self.streams else 0)
 
-        Raises:
-            SessionError: there are none left.
-        """
-        try:
-            return self._connection.get_next_available_stream_id()
-        except h2.exceptions.NoAvailableStreamIDError as error:
-            raise SessionError(str(error)) from error
+    def _flooded(self, stat: str) -> None:
+        if stat:
+            raise SessionError(stat, details=DETAILS[stat], stat=stat)
 
-    def send_head(self, stream_id: int, fields: Fields, *, ended: bool) -> None:
-        """A request, a response, an informational response or trailers.
+    def _is_idle(self, stream_id: int) -> bool:
+        """Nobody has opened this stream yet."""
+        if stream_id & 1 == self._client:
+            return stream_id >= self._next_id if self._client else True
+        return stream_id > self._highest
 
-        Raises:
-            SessionError: the stream or the connection is gone.
-        """
-        begins = stream_id not in self._connection.streams
-        try:
-            self._connection.send_headers(stream_id, [_guarded(field) for field in fields], end_stream=ended)
-        except h2.exceptions.ProtocolError as error:
-            raise SessionError(str(error)) from error
-        if begins:
-            self.open_streams += 1
+    def _on_data(self, flags: int, stream_id: int, data: bytes | memoryview, begin: int, end: int) -> None:
+        size = end - begin
+        ended = flags & frames.END_STREAM != 0
+        if size or ended:
+            self.floods.empty = 0
+        else:
+            self._flooded(self.floods.inbound(frames.DATA, flags, 0))
+        stream = self.streams.get(stream_id)
+        if stream is None or stream.remote_done:
+            self._check_data(stream_id, stream)
+        if flags & frames.PADDED:
+            begin, end = self._unpadded("DATA", data, begin, end)
+        self._received += size
+        if self._received > self._window:
+            raise self._terminated(frames.FLOW_CONTROL_ERROR, "")
+        if stream is None:
+            self._credit_connection(size)
+            return
+        stream.received += size
+        if stream.received > self._stream_window:
+            self._credit_connection(size)
+            self._break(stream)
+            return
         if ended:
-            self._settle(stream_id)
+            stream.remote_done = True
+        self._events.on_data(stream, bytes(data[begin:end]), size, ended)
+        if ended and stream.local_done:
+            self.streams.pop(stream_id, None)
 
-    def send_data(self, stream_id: int, data: bytes | memoryview, *, ended: bool) -> None:
-        """Payload, no more than room() says.
+    def _check_data(self, stream_id: int, stream: StreamState | None) -> None:
+        """DATA for a stream that takes none: dropped if it is closed."""
+        if not stream_id:
+            raise self._terminated(frames.PROTOCOL_ERROR, "DATA: stream_id == 0")
+        if stream is not None:
+            raise self._terminated(frames.STREAM_CLOSED, "DATA: stream in half-closed(remote)")
+        if self._is_idle(stream_id):
+            raise self._terminated(frames.PROTOCOL_ERROR, "DATA: stream in idle")
 
-        Raises:
-            SessionError: the stream or the connection is gone.
-        """
-        self.floods.data_sent += 1
+    def _unpadded(self, name: str, data: bytes | memoryview, begin: int, end: int) -> tuple[int, int]:
+        """Where the payload is in a frame with padding."""
+        if begin == end:
+            raise self._terminated(frames.PROTOCOL_ERROR, f"{name}: insufficient padding space")
+        padding = data[begin]
+        begin += 1
+        if padding > end - begin:
+            raise self._terminated(frames.PROTOCOL_ERROR, f"{name}: invalid padding")
+        return begin, end - padding
+
+    def _on_headers(self, flags: int, stream_id: int, data: bytes | memoryview, begin: int, end: int) -> None:
+        floods = self.floods
+        floods.streams += 1
+        ended = flags & frames.END_STREAM != 0
+        if begin < end or ended:
+            floods.empty = 0
+        else:
+            self._flooded(floods.inbound(frames.CONTINUATION, 0, 0))
+        depends = -1
+        if flags & (frames.PADDED | frames.PRIORITIZED):
+            if flags & frames.PADDED:
+                begin, end = self._unpadded("HEADERS", data, begin, end)
+            if flags & frames.PRIORITIZED:
+                if end - begin < _PRIORITY_BYTES:
+                    raise self._terminated(frames.FRAME_SIZE_ERROR, "")
+                depends = frames.number_at(data, begin) & _STREAM_BITS
+                begin += _PRIORITY_BYTES
+        stream = self.streams.get(stream_id)
+        if stream is None:
+            stream = self._opened(stream_id, depends)
+        elif stream.remote_done:
+            raise self._wrong("HEADERS: stream closed", stream_id)
+        if flags & frames.END_HEADERS:
+            self._on_block(stream, bytes(data[begin:end]), ended)
+            return
+        self._only = frames.CONTINUATION
+        self._block_id = self.open_head = stream_id
+        self._block[:] = data[begin:end]
+        self._block_on, self._block_ends, self._continuations = stream, ended, 0
+
+    def _opened(self, stream_id: int, depends: int) -> StreamState | None:
+        """A stream that the peer opens; None: it is closed, or not wanted any more, and what comes is dropped."""
+        if self._client or not stream_id & 1:
+            if not stream_id or stream_id & 1 != self._client or self._is_idle(stream_id):
+                raise self._wrong("HEADERS: invalid stream_id")
+            return None
+        if stream_id <= self._highest:
+            return None
+        self._highest = stream_id
+        if not self._takes_more:
+            return None
+        if depends == stream_id:
+            raise self._wrong("HEADERS: depend on itself")
+        self.last_id = stream_id
+        stream = self.streams[stream_id] = StreamState(stream_id, self.peer.window)
+        return stream
+
+    def _on_continuation(self, flags: int, stream_id: int, data: bytes | memoryview, begin: int, end: int) -> None:
+        if self._only != frames.CONTINUATION:
+            raise self._terminated(frames.PROTOCOL_ERROR, "CONTINUATION: unexpected")
+        self._flooded(self.floods.inbound(frames.CONTINUATION, 0, end - begin))
+        self._continuations += 1
+        if self._continuations > _CONTINUATIONS:
+            raise SessionError(
+                "too many CONTINUATION frames",
+                details="codec_error:Too_many_CONTINUATION_frames_following_a_HEADER_frame",
+            )
+        self._block += data[begin:end]
+        if len(self._block) > self._max_block:
+            raise self._terminated(frames.ENHANCE_YOUR_CALM, "HEADERS: too large")
+        if flags & frames.END_HEADERS:
+            self._only = _ANY
+            block, stream = bytes(self._block), self._block_on
+            self._block.clear()
+            self._on_block(stream, block, self._block_ends)
+
+    def _on_block(self, stream: StreamState | None, block: bytes, ended: bool) -> None:
+        """A whole block of header fields; what is for no stream is only there to keep the table in step."""
+        decoder, events = self._decoder, self._events
+        if stream is not None:
+            self.open_head = stream.id
         try:
-            self._connection.send_data(stream_id, data, end_stream=ended)
-        except h2.exceptions.ProtocolError as error:
-            raise SessionError(str(error)) from error
+            fields = decoder.decode(block)
+        except Oversized as error:
+            self.open_head = 0
+            if stream is not None:
+                events.on_too_large(stream, error)
+            return
+        except HpackError as error:
+            raise self._terminated(frames.COMPRESSION_ERROR, "") from error
+        self.open_head = 0
+        if stream is None:
+            return
         if ended:
-            self._settle(stream_id)
+            stream.remote_done = True
+        cost = decoder.size + _FIELD_COST * len(fields)
+        if self.kept + cost + decoder.table_bytes > self._budget:
+            events.on_crowded(stream)
+            return
+        stream.kept += cost
+        self.kept += cost
+        events.on_fields(stream, fields, decoder.size, ended)
+        if stream.user is None:
+            self.release(stream)
+        if ended and stream.local_done:
+            self.streams.pop(stream.id, None)
 
-    def room(self, stream_id: int) -> int:
-        """Bytes that may be sent on this stream now, in one frame.
+    def _on_priority(self, flags: int, _stream_id: int, _data: bytes | memoryview, begin: int, end: int) -> None:
+        self._flooded(self.floods.inbound(frames.PRIORITY, flags, end - begin))
+        if end - begin != _PRIORITY_BYTES:
+            raise self._terminated(frames.FRAME_SIZE_ERROR, "")
 
-        Raises:
-            SessionError: the stream is gone.
-        """
-        try:
-            window = self._connection.local_flow_control_window(stream_id)
-        except h2.exceptions.ProtocolError as error:
-            raise SessionError(str(error)) from error
-        return min(int(window), int(self._connection.max_outbound_frame_size))
+    def _on_rst_stream(self, _flags: int, stream_id: int, data: bytes | memoryview, begin: int, end: int) -> None:
+        if end - begin != _NUMBER_BYTES:
+            raise self._terminated(frames.FRAME_SIZE_ERROR, "")
+        stream = self._known(stream_id, "RST_STREAM")
+        if stream is not None:
+            self.forget(stream)
+            self._events.on_reset(stream, frames.number_at(data, begin))
 
-    def credit(self, stream_id: int, size: int) -> None:
-        """So many bytes of flow control were read: the peer may send as many more."""
-        if size:
-            self._connection.acknowledge_received_data(size, stream_id)
+    def _known(self, stream_id: int, name: str) -> StreamState | None:
+        """The stream, None if it is closed."""
+        stream = self.streams.get(stream_id)
+        if stream is None and (not stream_id or self._is_idle(stream_id)):
+            raise self._wrong(f"{name}: stream in idle")
+        return stream
 
-    def reset(self, stream_id: int, code: int, *, late: bool = False) -> bool:
-        """Give a stream up; False when it is over already.
+    def _on_settings(self, flags: int, stream_id: int, data: bytes | memoryview, begin: int, end: int) -> None:
+        size = end - begin
+        self._flooded(self.floods.inbound(frames.SETTINGS, flags, size))
+        if size % _SETTING_BYTES or (size and flags & frames.ACK):
+            raise self._terminated(frames.FRAME_SIZE_ERROR, "")
+        if size > settings.MAX_ENTRIES * _SETTING_BYTES:
+            raise self._terminated(frames.ENHANCE_YOUR_CALM, "SETTINGS: too many setting entries")
+        if stream_id:
+            raise self._wrong("SETTINGS: stream_id != 0", stream_id)
+        if flags & frames.ACK:
+            if self.acknowledged:
+                raise self._wrong("SETTINGS: unexpected ACK")
+            self.acknowledged = True
+            self._decoder.allowed_table_size = self._table_size
+            return
+        peer = self.peer
+        window, table_size = peer.window, peer.table_size
+        wrong = peer.take(bytes(data[begin:end]), client=self._client)
+        if wrong:
+            raise self._wrong(wrong)
+        self._out.append(frames.SETTINGS_ACK)
+        if peer.table_size != table_size:
+            self._encoder.set_table_size(peer.table_size)
+        if peer.window != window:
+            self._move_windows(peer.window - window)
+        self._events.on_window(None)
 
-        Args:
-            stream_id: which.
-            code: why.
-            late: say so even if the last frame was the end of both sides: that frame is what is wrong.
-        """
-        try:
-            self._connection.reset_stream(stream_id, code)
-        except h2.exceptions.ProtocolError:
-            if late:
-                self._extra += RstStreamFrame(stream_id, error_code=code).serialize()
-            return late
-        self._settle(stream_id)
-        return True
+    def _move_windows(self, difference: int) -> None:
+        for stream in tuple(self.streams.values()):
+            stream.send_window += difference
+            if stream.send_window > MAX_WINDOW:
+                self._break(stream)
 
-    def ping(self) -> None:
-        """Ask the peer whether it is still there."""
-        self._connection.ping(b"keep-ali")
+    def _break(self, stream: StreamState) -> None:
+        """The peer has made a mess of a window."""
+        self.reset(stream, frames.FLOW_CONTROL_ERROR)
+        self._events.on_broken(stream)
 
-    def go_away(self, last_stream_id: int, code: int = NO_ERROR) -> None:
-        """Say that no streams above this one are taken; those that are there go on."""
-        frame = GoAwayFrame(stream_id=0, last_stream_id=last_stream_id, error_code=code)
-        self._extra += frame.serialize()
+    def _on_push_promise(self, _flags: int, stream_id: int, _data: bytes | memoryview, _begin: int, _end: int) -> None:
+        raise self._wrong("PUSH_PROMISE: push is not allowed", stream_id)
 
+    def _on_ping(self, flags: int, stream_id: int, data: bytes | memoryview, begin: int, end: int) -> None:
+        self._flooded(self.floods.inbound(frames.PING, flags, end - begin))
+        if end - begin != _PING_BYTES:
+            raise self._terminated(frames.FRAME_SIZE_ERROR, "")
+        if stream_id:
+            raise self._wrong("PING: stream_id != 0", stream_id)
+        if flags & frames.ACK:
+            self._events.on_pong()
+        else:
+            self._out.append(frames.frame(frames.PING, frames.ACK, 0, bytes(data[begin:end])))
 
-def _guarded(field: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
-    """A field, marked if no compression table may hold it (RFC 7541 s7.1.3)."""
-    name, value = field
-    if name == b"authorization" or (name == b"cookie" and len(value) < _SHORT_COOKIE):
-        return NeverIndexedHeaderTuple(name, value)
-    return field
+    def _on_goaway(self, _flags: int, stream_id: int, data: bytes | memoryview, begin: int, end: int) -> None:
+        if end - begin < _GOAWAY_BYTES:
+            raise self._terminated(frames.FRAME_SIZE_ERROR, "")
+        if stream_id:
+            raise self._wrong("GOAWAY: stream_id != 0", stream_id)
+        last = frames.number_at(data, begin) & _STREAM_BITS
+        if last > self._peer_last or (last and last & 1 != self._client):
+            raise self._wrong("GOAWAY: invalid last_stream_id")
+        self._peer_last = last
+        self._events.on_goaway(last, frames.number_at(data, begin + _NUMBER_BYTES))
+
+    def _on_window_update(self, flags: int, stream_id: int, data: bytes | memoryview, begin: int, end: int) -> None:
+        self._flooded(self.floods.inbound(frames.WINDOW_UPDATE, flags, end - begin))
+        if end - begin != _NUMBER_BYTES:
+            raise self._terminated(frames.FRAME_SIZE_ERROR, "")
+        size = frames.number_at(data, begin) & MAX_WINDOW
+        if not stream_id:
+            self.send_window += size
+            if not size or self.send_window > MAX_WINDOW:
+                raise self._wrong("WINDOW_UPDATE: 0, or too much")
+            self._events.on_window(None)
+            return
+        stream = self._known(stream_id, "WINDOW_UPDATE")
+        if stream is None:
+            return
+        stream.send_window += size
+        if not size or stream.send_window > MAX_WINDOW:
+            raise self._wrong("WINDOW_UPDATE: 0, or too much", stream_id)
+        self._events.on_window(stream)

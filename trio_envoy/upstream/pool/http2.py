@@ -15,7 +15,8 @@ import trio
 
 from trio_envoy.errors import UpstreamFailure
 from trio_envoy.http.codec import ClientStream
-from trio_envoy.http.h2.client import Ending, Http2ClientConnection
+from trio_envoy.http.h2.client import Http2ClientConnection
+from trio_envoy.http.h2.client_stream import Ending
 from trio_envoy.http.h2.options import Http2Options, Http2Stats
 from trio_envoy.net.channel import Channel
 from trio_envoy.stats.store import Scope
