@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import socket
 import struct
+import weakref
 
 import pytest
 import trio
@@ -467,3 +469,17 @@ async def test_a_closed_channel_gives_no_bytes(channel, peer):
 
     with pytest.raises(OSError, match="Bad file descriptor"):
         channel.recv(4)
+
+
+async def test_a_closed_channel_is_freed_at_once(poller):
+    left, right = tcp_pair()
+    left_over = weakref.ref(left)
+    channel = socket_channel(left, poller)
+    channel.close()
+    gc.disable()
+    try:
+        del left, channel
+        assert left_over() is None
+    finally:
+        gc.enable()
+    right.close()

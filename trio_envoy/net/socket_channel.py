@@ -112,6 +112,7 @@ class SocketChannel(Pollable):
         self.closed = True
         self._on_gone = None
         self.poller.remove(self)
+        self.end_waiting()
         return self._sock
 
     def shutdown_write(self) -> None:
@@ -126,7 +127,7 @@ class SocketChannel(Pollable):
             self._on_gone = None
             self.poller.remove(self)
             self._sock.close()
-            self.can_read = self.can_write = True
+            self.end_waiting()
 
     def reset(self) -> None:
         """Close with RST (a Unix domain socket just closes)."""
