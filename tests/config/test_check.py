@@ -224,6 +224,22 @@ def test_a_field_in_two_spellings_is_warned_of(warnings, checked):
     assert checked(text, CLUSTER)["connect_timeout"] == "2s"
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("{name: a, transport_socket_matches: [], transportSocketMatches: [{name: x}]}", ""),
+        ("{name: a, health_checks: [], load_assignment: {cluster_name: x}, loadAssignment: {}}", "load_assignment"),
+        ("{name: a, cluster_type: {name: x}, clusterType: {name: y}}", "cluster_type"),
+        ("{name: a, dns_resolvers: [{pipe: {path: /x}}], dnsResolvers: [{pipe: {path: /y}}]}", "dns_resolvers"),
+    ],
+)
+def test_what_envoy_refuses_or_joins_is_in_one_spelling(faults, text, name):
+    found = [fault for fault in faults(text, CLUSTER) if "in another spelling" in fault]
+
+    assert len(found) == bool(name)
+    assert all(f"{name!r} is set already" in fault for fault in found)
+
+
 def test_a_field_that_envoy_refuses(faults):
     found = faults("{name: a, library: /x.so}", "envoy.config.trace.v3.DynamicOtConfig")
 

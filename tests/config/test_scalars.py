@@ -103,7 +103,7 @@ def test_a_wrapper_and_its_own_form():
 
 @pytest.mark.parametrize(
     ("raw", "name"),
-    [("STRICT_DNS", "STRICT_DNS"), ("strict_dns", "STRICT_DNS"), (1, "STRICT_DNS"), ("1", "STRICT_DNS")],
+    [("STRICT_DNS", "STRICT_DNS"), ("strict_dns", "STRICT_DNS"), (1, "STRICT_DNS"), (1.0, "STRICT_DNS"), ("1", "STRICT_DNS")],
 )
 def test_an_enum_in_any_spelling(raw, name):
     reader = scalars.enumeration(schema.enum("envoy.config.cluster.v3.Cluster.DiscoveryType"), None, keep=True)
@@ -125,6 +125,7 @@ def test_an_enum_in_any_spelling(raw, name):
         (99, "value must be one of the defined enum values STATIC, STRICT_DNS"),
         ("99", "value must be one of the defined enum values"),
         (True, "expected one of STATIC"),
+        (1.5, "expected one of STATIC"),
         ([], "expected one of STATIC"),
         ("1e0", "unknown to Envoy"),
     ],

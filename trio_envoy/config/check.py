@@ -27,6 +27,7 @@ _SPECIAL: Final[dict[str, Reader]] = {
     "google.protobuf.Timestamp": scalars.text_message,
     "google.protobuf.FieldMask": scalars.text_message,
 }
+_DURATION: Final = "google.protobuf.Duration"
 _NULL_COUNTS: Final = frozenset(("google.protobuf.Value",))
 _WORK_IN_PROGRESS: Final = (
     "is marked as work-in-progress. API features marked as work-in-progress are not considered stable, are not "
@@ -60,6 +61,8 @@ class _Entry:
         warning: to give whenever it is set, or "".
         refused: it may not be set at all.
         null: null is a value, not "unset".
+        once: it may not be there in two spellings: Envoy refuses that for a member of a oneof, and joins lists and
+            messages in an order that the file doesn't show.
     """
 
     name: str
@@ -68,6 +71,7 @@ class _Entry:
     warning: str
     refused: bool
     null: bool
+    once: bool
 
 
 class _Plan:
@@ -131,6 +135,7 @@ class _Plan:
             warning=warning,
             refused=field.disallowed,
             null=field.type_name in _NULL_COUNTS,
+            once=bool(field.oneof or field.repeated or field.map_key) or _is_joined(field),
         )
         self.entries[key] = made
         return made
@@ -193,7 +198,10 @@ def _notice(message: schema.Message, entry: _Entry, out: dict[str, Any], at: At,
         if rival in out:
             found.fault(at, f"{rival!r} is set already, and only one of them may be")
     if entry.name in out:
-        found.warn(at, f"{entry.name!r} is set twice, in two spellings; the last one counts")
+        if entry.once:
+            found.fault(at, f"{entry.name!r} is set already, in another spelling")
+        else:
+            found.warn(at, f"{entry.name!r} is set twice, in two spellings; the last one counts")
     if entry.refused:
         found.fault(at, f"{message.fqn}.{entry.name} is deprecated and refused by Envoy")
     elif entry.warning:
@@ -211,6 +219,11 @@ def _unknown_field(message: schema.Message, key: str, at: At, found: Findings) -
         found.warn(at, text)
     else:
         found.fault(at, text)
+
+
+def _is_joined(field: schema.Field) -> bool:
+    """Whether a second value adds to the first instead of replacing it."""
+    return field.kind == "message" and field.type_name not in scalars.WRAPPERS and field.type_name != _DURATION
 
 
 def _rule(field: schema.Field, rules: Any) -> Any:
@@ -239,7 +252,7 @@ def _value_reader(field: schema.Field, rules: Any, *, keep: bool) -> Reader:
         return scalars.scalar(field.kind, rule, keep=keep)
     if field.type_name in scalars.WRAPPERS:
         return scalars.wrapper(scalars.WRAPPERS[field.type_name], rule)
-    if field.type_name == "google.protobuf.Duration":
+    if field.type_name == _DURATION:
         return scalars.duration(rule)
     if field.type_name == "google.protobuf.Any":
         return read_any
@@ -326,7 +339,7 @@ def special_reader(fqn: str) -> Reader | None:
     """The reader of a message that isn't an object of its fields in JSON."""
     if fqn in scalars.WRAPPERS:
         return scalars.scalar(scalars.WRAPPERS[fqn], None, keep=True)
-    if fqn == "google.protobuf.Duration":
+    if fqn == _DURATION:
         return scalars.duration(None)
     return read_any if fqn == "google.protobuf.Any" else _SPECIAL.get(fqn)
 

@@ -10,7 +10,7 @@ import functools
 import re
 from typing import Final
 
-MAX_SECONDS: Final = 315_576_000_000  # google/protobuf/duration.proto
+MAX_SECONDS: Final = (2**63 - 1) // 10**9 - 1  # 292 years: Envoy counts in nanoseconds (utility.cc, DurationUtil)
 _NANOS: Final = 1_000_000_000
 _TEXT: Final = re.compile(r"(-?[0-9]+)(?:\.([0-9]*))?s")
 
@@ -30,7 +30,8 @@ def parse(text: str) -> int:
     seconds, decimals = match.groups()
     if decimals is not None and not 1 <= len(decimals) <= 9:
         raise ValueError(f"duration must have 1 to 9 decimals, got {text!r}")
-    return of(int(seconds), int((decimals or "0").ljust(9, "0")))
+    nanos = int((decimals or "0").ljust(9, "0"))
+    return of(int(seconds), -nanos if seconds.startswith("-") else nanos)
 
 
 def of(seconds: int, nanos: int) -> int:

@@ -130,7 +130,7 @@ def enumeration(enum: schema.Enum, rule: Rule | None, *, keep: bool) -> Reader:
 
 
 def _enum_number(raw: Any) -> int | None:
-    if raw.__class__ is int:
+    if raw.__class__ is int or (raw.__class__ is float and raw.is_integer()):
         return int(raw)
     if isinstance(raw, str) and _DECIMAL.fullmatch(raw):
         return int(raw)
