@@ -270,7 +270,8 @@ def test_faults(common, server, text):
 
 
 def test_an_empty_certificate_of_a_client_is_none():
-    assert compile_tls(CommonTlsContext(tls_certificates=(TlsCertificate(),)), server=False).spec.identity is None
+    for empty in (TlsCertificate(), TlsCertificate(password=DataSource(inline_string="x"))):
+        assert compile_tls(CommonTlsContext(tls_certificates=(empty,)), server=False).spec.identity is None
 
 
 def test_all_faults_come_at_once():

@@ -11,7 +11,7 @@ import os
 import ssl
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -178,7 +178,7 @@ def _identity(common: CommonTlsContext, *, server: bool) -> tuple[Identity | Non
         if server:
             raise ConfigError("No TLS certificates found for server context", at=common)
         return None, None
-    if not server and all(each == TlsCertificate() for each in certificates):
+    if not server and (all(each == TlsCertificate() for each in certificates) or _is_none(certificates)):
         return None, None  # Envoy takes it for none
     if len(certificates) > 1:
         raise ConfigError(
@@ -189,6 +189,11 @@ def _identity(common: CommonTlsContext, *, server: bool) -> tuple[Identity | Non
             field="tls_certificates",
         )
     return _certificate(certificates[0])
+
+
+def _is_none(certificates: Sequence[TlsCertificate]) -> bool:
+    """Whether it is one entry without a chain and a key, with a password at most."""
+    return len(certificates) == 1 and (certificates[0].certificate_chain or certificates[0].private_key) is None
 
 
 def _certificate(config: TlsCertificate) -> tuple[Identity, Described]:
