@@ -1,6 +1,7 @@
 """The compiled HTTP connection manager."""
 
 import pytest
+import trio
 
 from tests.fakes import a_filter_context, a_services, a_stream, headers
 from tests.hcm.served import Answering, Managed, Passing, ask, direct, filters, table
@@ -103,6 +104,15 @@ async def test_an_optional_filter_that_is_none_is_left_out(typed):
     entries = (HttpFilter(name="a", is_optional=True, typed_config=typed), *filters(Answering()))
 
     assert (await a_manager(http_filters=entries).chain.run(a_stream())).status == 200
+
+
+async def test_nothing_is_asked_of_an_optional_filter_that_is_left_out(autojump_clock):
+    entries = (HttpFilter(name="a", typed_config=Passing()), HttpFilter(name="b", is_optional=True))
+
+    with trio.move_on_after(60) as deadline:  # nobody answers, as with no filters at all
+        await a_manager(http_filters=entries).chain.run(a_stream())
+
+    assert deadline.cancelled_caught
 
 
 async def test_two_filters_may_have_one_name():

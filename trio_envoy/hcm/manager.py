@@ -125,6 +125,8 @@ class HttpConnectionManager:
         filters = self.config.http_filters
         for position, entry in enumerate(filters):
             made = self._make(entry, context)
+            if made is None:
+                continue
             last = position == len(filters) - 1
             if isinstance(made, TerminalFilter):
                 if not last:
@@ -143,7 +145,7 @@ class HttpConnectionManager:
                 raise ConfigError(
                     f"non-terminal filter named {entry.name} is the last filter in a http filter chain", at=entry
                 )
-            elif made is not None:
+            else:
                 slots.append(Slot(entry.name, made, entry.disabled))
         return HttpFilterChain(slots, terminal.answer, self.local_response)
 
