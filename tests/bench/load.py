@@ -4,6 +4,7 @@ import math
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -91,7 +92,17 @@ class Handshakes:
         return parse_s_time(_run(command, seconds, on))
 
 
-Generator = Wrk | H2Load | Handshakes
+@attrs.frozen
+class Resumptions:
+    """Resumed TLS handshakes, one after the other, nothing sent; one that is not resumed is an error."""
+
+    tls = True
+
+    def run(self, port: int, seconds: int, place: Path, on: frozenset[int]) -> Load:
+        return parse_resume(_run([sys.executable, "-m", "tests.bench.resume", str(port), str(seconds)], seconds, on))
+
+
+Generator = Wrk | H2Load | Handshakes | Resumptions
 
 
 def parse_wrk(output: str) -> Load:
@@ -135,6 +146,14 @@ def parse_s_time(output: str) -> Load:
     if counts is None:
         raise BenchError(f"openssl s_time said {output!r}")
     return Load(requests=int(counts[1]), seconds=float(counts[2]))
+
+
+def parse_resume(output: str) -> Load:
+    """Read what tests.bench.resume prints."""
+    counts = re.search(r"(\d+) handshakes in ([\d.]+) seconds, (\d+) of them resumed", output)
+    if counts is None:
+        raise BenchError(f"tests.bench.resume said {output!r}")
+    return Load(requests=int(counts[1]), seconds=float(counts[2]), errors=int(counts[1]) - int(counts[3]))
 
 
 def percentile(ordered: Sequence[int], fraction: float) -> float | None:

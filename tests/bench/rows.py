@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 import attrs
 
-from tests.bench.load import Generator, H2Load, Handshakes, Wrk
+from tests.bench.load import Generator, H2Load, Handshakes, Resumptions, Wrk
 from tests.bench.ports import free_port, wait_until_listening
 from tests.bench.processes import BenchError, cpu_seconds, memory, pinned, running
 from tests.bench.proxies import Proxy, Started, configuration, started
@@ -147,6 +147,7 @@ ROWS = (
     Row("h2-32x1", traffic("HTTP/2 to HTTP/1.1, 64 B, 32 connections x 1 stream", H2Load("/64", 32, 1))),
     Row("tls-1k", traffic("TLS, HTTP/1.1, 1 KiB, 32 connections", Wrk("/1k", 32, tls=True))),
     Row("tls-new", traffic("TLS, full handshakes", Handshakes())),
+    Row("tls-resume", traffic("TLS, resumed handshakes", Resumptions())),
     Row("start", time_to_listening),
     Row("memory", idle_memory),
     Row("validate", validate),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.bench.load import Load, parse_h2load, parse_s_time, parse_wrk, percentile
+from tests.bench.load import Load, parse_h2load, parse_resume, parse_s_time, parse_wrk, percentile
 from tests.bench.processes import BenchError
 
 _WRK = """\
@@ -47,7 +47,13 @@ def test_s_time():
     assert parse_s_time(text) == Load(requests=464, seconds=2.0)
 
 
-@pytest.mark.parametrize("parse", [parse_wrk, lambda text: parse_h2load(text, ""), parse_s_time])
+def test_resume():
+    text = "464 handshakes in 2.003 seconds, 460 of them resumed\n"
+
+    assert parse_resume(text) == Load(requests=464, seconds=2.003, errors=4)
+
+
+@pytest.mark.parametrize("parse", [parse_wrk, lambda text: parse_h2load(text, ""), parse_s_time, parse_resume])
 def test_what_is_not_understood_is_shown(parse):
     with pytest.raises(BenchError, match="unable to connect"):
         parse("unable to connect")
