@@ -8,7 +8,7 @@ CONFIG ?=
 PORT = 8000
 ADMIN_PORT = 8001
 
-.PHONY: run google test check fmt fmt-check lint type validate cov bench parity parity-record build clean help
+.PHONY: run google test check fmt fmt-check lint type validate cov bench parity parity-record sweep build clean help
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -67,6 +67,9 @@ parity: $(VENV)/.oracle  ## all parity cases live: the real Envoy beside ours
 
 parity-record: $(VENV)/.oracle  ## record the real Envoy's answers
 	@$(BIN)/python -m tests.parity.record $(CASES)
+
+sweep: $(VENV)/.oracle  ## thousands of changed configurations through --mode validate of both; SWEEP='--count 5000 --seed 2 --pairs'
+	@$(BIN)/python -m tests.parity.sweep $(SWEEP)
 
 bench: $(VENV)/.oracle  ## cost per request beside the real Envoy; writes docs/benchmarks.md (needs wrk, h2load, nginx)
 	@$(BIN)/python -m tests.bench

@@ -5,6 +5,7 @@ turn before one gets a second, at a place and with a value by chance. A field th
 """
 
 import copy
+import functools
 import importlib
 import json
 import pkgutil
@@ -82,7 +83,8 @@ def are_apart(one: Change, other: Change) -> bool:
     return one.path[:shorter] != other.path[:shorter]
 
 
-def honoured() -> dict[str, frozenset[str]]:
+@functools.cache
+def honoured() -> Mapping[str, frozenset[str]]:
     """The fields that our config classes have, by the full name of the message."""
     for module in pkgutil.walk_packages(trio_envoy.__path__, "trio_envoy."):
         if not module.name.endswith("__main__"):

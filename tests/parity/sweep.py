@@ -139,7 +139,17 @@ def _described(trial: Trial, ours: Verdict, theirs: Verdict | None) -> str:
 
 
 def ask_ours(path: Path) -> Verdict:
-    """Ours, in this process."""
+    """Ours, in this process; in a directory of its own, since a changed path may be relative."""
+    with tempfile.TemporaryDirectory(dir=path.parent) as empty:
+        before = Path.cwd()
+        os.chdir(empty)
+        try:
+            return _ours(path)
+        finally:
+            os.chdir(before)
+
+
+def _ours(path: Path) -> Verdict:
     line = parse(["--mode", "validate", "-l", "off", "-c", str(path)])
     log = ApplicationLog(pattern=None, path="", level="off")
     try:
@@ -152,11 +162,11 @@ def ask_ours(path: Path) -> Verdict:
 
 
 async def ask_envoy(oracle: ProcessSubject, path: Path) -> Verdict:
-    """The real one, as a process of its own."""
+    """The real one, as a process in a directory of its own."""
     flags = ["--mode", "validate", "-l", "critical", "--disable-hot-restart", "--use-dynamic-base-id"]
     command = [*oracle.command, *flags, "--concurrency", "1", "-c", str(path)]
-    with trio.move_on_after(_PATIENCE):
-        ended = await trio.run_process(command, capture_stdout=True, capture_stderr=True, check=False)
+    with tempfile.TemporaryDirectory(dir=path.parent) as empty, trio.move_on_after(_PATIENCE):
+        ended = await trio.run_process(command, capture_stdout=True, capture_stderr=True, check=False, cwd=empty)
         if ended.returncode == 0:
             return Verdict(True)
         said = readable(ended.stderr.decode(errors="replace"))
@@ -211,7 +221,7 @@ class Sweep:
 
     Args:
         oracle: the real Envoy.
-        directory: for files; the working directory, too, since a changed path may be relative.
+        directory: for files.
         seed: the same seed makes the same changes.
     """
 
@@ -297,14 +307,9 @@ def main(arguments: Sequence[str]) -> int:
         print(error, file=sys.stderr)
         return 1
     oracle = attrs.evolve(oracle, command=[str(Path(oracle.command[0]).absolute())])
-    before = Path.cwd()
     with tempfile.TemporaryDirectory(prefix="sweep-") as directory:
-        os.chdir(directory)
-        try:
-            sweep = Sweep(oracle, Path(directory), options.seed)
-            trio.run(lambda: sweep.run(options.count, pairs=options.pairs))
-        finally:
-            os.chdir(before)
+        sweep = Sweep(oracle, Path(directory), options.seed)
+        trio.run(lambda: sweep.run(options.count, pairs=options.pairs))
     return _report(sweep.tally)
 
 
