@@ -234,10 +234,20 @@ HOST = IpAddress("10.0.0.1", 80)
 
 
 def a_stream(
-    method=b"GET", path=b"/", fields=(), body=None, *, route=None, tasks=None, guard=None, complete=None, protocol=""
+    method=b"GET",
+    path=b"/",
+    fields=(),
+    body=None,
+    *,
+    scheme=b"http",
+    route=None,
+    tasks=None,
+    guard=None,
+    complete=None,
+    protocol="",
 ):
     """One request without a connection; its codec is a FakeCodec."""
-    request = Request(method, b"a.com", path, b"http", headers(fields), body)
+    request = Request(method, b"a.com", path, scheme, headers(fields), body)
     try:
         start = trio.current_time()
     except RuntimeError:

@@ -37,6 +37,9 @@ class Category(StrEnum):
     TRANSPORT_SOCKET_UPSTREAM = (
         "envoy.transport_sockets.upstream"  # (config, net.filter.TransportContext) -> Connecting
     )
+    ORIGINAL_IP_DETECTION = "envoy.http.original_ip_detection"  # (config, Services) -> hcm.client_address.Detector
+    EARLY_HEADER_MUTATION = "envoy.http.early_header_mutation"  # (config, Services) -> hcm.early_mutation.EarlyMutation
+    REQUEST_ID = "envoy.request_id"  # (config, Services) -> hcm.request_id.NewId
     UPSTREAM_OPTIONS = "envoy.upstream_options"  # config only, read by upstream
 
 

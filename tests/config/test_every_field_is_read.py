@@ -25,6 +25,7 @@ from trio_envoy.registry import config_class
 ROOT = Path(trio_envoy.config.__file__).parent.parent
 
 # What no line of ours reads, and why it may be there all the same.
+_NO_TRACES = "ids and traces know of each other, and there are no traces: parity headers/request_id_extension"
 MEANINGLESS = {
     "envoy.config.cluster.v3.Cluster.close_connections_on_host_health_failure": (
         "it ends connections of a TCP proxy; requests run on with or without it, see parity health/close_connections"
@@ -36,6 +37,10 @@ MEANINGLESS = {
     ),
     "envoy.config.core.v3.Node.metadata": "only shown by /server_info and /config_dump, which show the file itself",
     "envoy.config.endpoint.v3.ClusterLoadAssignment.cluster_name": "tells assignments apart where they are fetched",
+    "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+    ".represent_ipv4_remote_address_as_ipv4_mapped_ipv6": "Envoy 1.40 does not look at it: parity headers/mapped_ipv6",
+    "envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig.pack_trace_reason": _NO_TRACES,
+    "envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig.use_request_id_for_trace_sampling": _NO_TRACES,
     "envoy.config.route.v3.WeightedCluster.total_weight": "Envoy does not look at it any more",
 }
 

@@ -7,9 +7,16 @@ from types import SimpleNamespace
 import pytest
 
 from trio_envoy.config.address import CidrRange
+from trio_envoy.config.core import TypedExtensionConfig
 from trio_envoy.config.hcm import ForwardClientCertDetails as Forward
 from trio_envoy.config.hcm import HttpConnectionManager, InternalAddressConfig
+from trio_envoy.config.http_status import HttpStatus, StatusCode
+from trio_envoy.config.mutation_rules import HeaderMutation as Mutation
+from trio_envoy.config.protocol import SchemeHeaderTransformation
 from trio_envoy.errors import ConfigError
+from trio_envoy.extensions.http.early_header_mutation.header_mutation import HeaderMutation
+from trio_envoy.extensions.http.original_ip_detection.custom_header import CustomHeaderConfig
+from trio_envoy.extensions.http.original_ip_detection.xff import XffConfig
 from trio_envoy.hcm.edge import Edge, InternalAddresses
 from trio_envoy.http.headers import Headers
 from trio_envoy.http.message import Request
@@ -48,6 +55,10 @@ def apply(
     request = Request(b"GET", b"a.com", b"/", scheme, Headers([(n.encode(), v.encode()) for n, v in fields]))
     edge.apply(request, info, edge.facts(connection))
     return request, info
+
+
+def extension(config):
+    return TypedExtensionConfig(name="x", typed_config=config)
 
 
 def seen(request):
@@ -339,3 +350,50 @@ def test_a_range_with_too_many_bits_is_one_address():
 
     assert inside.contains(IpAddress("10.0.0.1", 1))
     assert not inside.contains(IpAddress("10.0.0.0", 1))
+
+
+def test_a_scheme_of_ones_own_is_for_the_upstream_too():
+    config = {"scheme_header_transformation": SchemeHeaderTransformation(scheme_to_overwrite="https")}
+
+    request, _ = apply({**config, "use_remote_address": True}, [], scheme=b"http")
+
+    assert request.scheme == b"https"
+    assert request.headers.get(b"x-forwarded-proto") == b"https"
+
+
+def test_early_mutations_come_first():
+    early = HeaderMutation(mutations=(Mutation(remove="x-forwarded-for"),))
+
+    request, info = apply({"early_header_mutation_extensions": (extension(early),)}, [("x-forwarded-for", "1.1.1.1")])
+
+    assert info.downstream_remote == LOOPBACK
+    assert b"x-forwarded-for" not in request.headers
+
+
+def test_extensions_find_the_client_in_turn():
+    custom = extension(CustomHeaderConfig(header_name="x-ip"))
+    xff = extension(XffConfig(skip_xff_append=False))
+    config = {"original_ip_detection_extensions": (custom, xff), "internal_address_config": LOCAL_CIDR}
+
+    for fields, client, internal in (
+        ([("x-ip", "127.1.1.1"), ("x-forwarded-for", "127.2.2.2")], "127.1.1.1", False),
+        ([("x-forwarded-for", "127.2.2.2")], "127.2.2.2", True),
+        ([], "127.0.0.1", False),
+    ):
+        request, info = apply(config, fields)
+
+        assert (info.downstream_remote.host, info.internal) == (client, internal)
+        appended = OWN in (request.headers.get(b"x-forwarded-for") or b"").decode()
+        assert appended is (client != "127.1.1.1")
+
+
+def test_an_extension_may_refuse_a_request():
+    custom = CustomHeaderConfig(header_name="x-ip", reject_with_status=HttpStatus(code=StatusCode.Forbidden))
+    edge = an_edge({"original_ip_detection_extensions": (extension(custom),)})
+    connection = ConnectionInfo(1, LOCAL, LOOPBACK)
+    info = StreamInfo(0.0, 0.0, connection)
+
+    refused = edge.apply(Request(b"GET", b"a", b"/", b"", Headers()), info, edge.facts(connection))
+
+    assert refused.status == 403
+    assert info.downstream_remote is None

@@ -5,12 +5,15 @@ import trio
 
 from tests.fakes import a_services, receive_some
 from tests.upstream.fakes import address, config_of, connect_in_memory, make_services
+from trio_envoy.config.cluster import Cluster
 from trio_envoy.config.core import TransportSocket
+from trio_envoy.config.tls import UpstreamTlsContext
 from trio_envoy.errors import ConfigError, UpstreamFailure
+from trio_envoy.extensions.transport_sockets.raw_buffer import RawBuffer
 from trio_envoy.net.address import PipeAddress, from_sockaddr
 from trio_envoy.net.stream_info import UF
 from trio_envoy.registry import Category, register
-from trio_envoy.upstream.transport import Dialer, connect_failure, make_transport
+from trio_envoy.upstream.transport import Dialer, connect_failure, make_transport, scheme_of
 
 HOST = address("10.0.0.1:80")
 
@@ -40,6 +43,14 @@ def test_failures_in_envoys_words(number, where, reason, transport):
     assert (failure.reason, failure.transport) == (reason, transport)
     assert failure.flag == UF
     assert not failure.sent
+
+
+def test_the_scheme_is_that_of_the_transport_socket():
+    def scheme(typed):
+        socket = None if typed is None else TransportSocket(name="t", typed_config=typed)
+        return scheme_of(Cluster(name="c", transport_socket=socket))
+
+    assert [scheme(None), scheme(RawBuffer()), scheme(UpstreamTlsContext())] == [b"http", b"http", b"https"]
 
 
 def test_an_error_without_a_number():

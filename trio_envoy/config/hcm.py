@@ -13,8 +13,13 @@ import attrs
 from trio_envoy.config.accesslog import AccessLog
 from trio_envoy.config.accesslog_filter import AccessLogFilter
 from trio_envoy.config.address import CidrRange
-from trio_envoy.config.core import DataSource, HeaderValueOption
-from trio_envoy.config.protocol import Http1ProtocolOptions, Http2ProtocolOptions, HttpProtocolOptions
+from trio_envoy.config.core import DataSource, HeaderValueOption, TypedExtensionConfig
+from trio_envoy.config.protocol import (
+    Http1ProtocolOptions,
+    Http2ProtocolOptions,
+    HttpProtocolOptions,
+    SchemeHeaderTransformation,
+)
 from trio_envoy.config.route import RouteConfiguration
 from trio_envoy.config.substitution import SubstitutionFormatString
 
@@ -126,6 +131,38 @@ class HttpFilter:
 
 
 @attrs.frozen(kw_only=True)
+class UpgradeConfig:
+    """An upgrade that requests may ask for.
+
+    Attributes:
+        upgrade_type: value of `upgrade`, in any case, or CONNECT.
+        filters: instead of http_filters; empty: those.
+        enabled: unless a route says otherwise; None is True.
+    """
+
+    __proto__: ClassVar[str] = (
+        "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.UpgradeConfig"
+    )
+
+    upgrade_type: str = ""
+    filters: tuple[HttpFilter, ...] = ()
+    enabled: bool | None = None
+
+
+@attrs.frozen(kw_only=True)
+class RequestIDExtension:
+    """What makes the ids of requests.
+
+    Attributes:
+        typed_config: config object of the extension; None is UUIDs.
+    """
+
+    __proto__: ClassVar[str] = "envoy.extensions.filters.network.http_connection_manager.v3.RequestIDExtension"
+
+    typed_config: object | None = None
+
+
+@attrs.frozen(kw_only=True)
 class ResponseMapper:
     """What becomes of the local replies that a filter lets pass.
 
@@ -178,6 +215,7 @@ class HttpConnectionManager:
         http2_protocol_options: HTTP/2.
         server_name: value of `server`; empty is `envoy`.
         server_header_transformation: what becomes of the upstream's.
+        scheme_header_transformation: what the scheme becomes.
         max_request_headers_kb: KiB, 1 to 8192; None is 60.
         stream_idle_timeout: seconds; None is 300, 0 is off.
         request_timeout: seconds from the first byte to the last byte of a request; None or 0 is off.
@@ -188,15 +226,20 @@ class HttpConnectionManager:
         access_log: one entry a request.
         use_remote_address: the peer's address is the client's; None is False.
         xff_num_trusted_hops: entries of `x-forwarded-for` to trust from the right.
+        original_ip_detection_extensions: who finds the client's address, instead of the two before.
+        early_header_mutation_extensions: what changes requests before anything looks at them.
         internal_address_config: None: nothing is internal.
         skip_xff_append: leave `x-forwarded-for` alone.
         via: added to the `via` header; empty adds nothing.
         generate_request_id: None is True.
         preserve_external_request_id: keep the `x-request-id` of external clients.
         always_set_request_id_in_response: send it back.
+        request_id_extension: what makes it; None is UUIDs.
         forward_client_cert_details: what becomes of `x-forwarded-client-cert`.
         set_current_client_cert_details: what is told there with APPEND_FORWARD and SANITIZE_SET.
+        upgrade_configs: which upgrades; no others.
         proxy_100_continue: pass `expect: 100-continue` on instead of answering it.
+        represent_ipv4_remote_address_as_ipv4_mapped_ipv6: changes nothing, as in Envoy 1.40.
         normalize_path: RFC 3986 dot segments; None is the runtime's
             http_connection_manager.normalize_path, off.
         merge_slashes: `//` is `/`.
@@ -223,6 +266,7 @@ class HttpConnectionManager:
     http2_protocol_options: Http2ProtocolOptions | None = None
     server_name: str = ""
     server_header_transformation: ServerHeaderTransformation = ServerHeaderTransformation.OVERWRITE
+    scheme_header_transformation: SchemeHeaderTransformation | None = None
     max_request_headers_kb: int | None = None
     stream_idle_timeout: float | None = None
     request_timeout: float | None = None
@@ -232,15 +276,20 @@ class HttpConnectionManager:
     access_log: tuple[AccessLog, ...] = ()
     use_remote_address: bool | None = None
     xff_num_trusted_hops: int = 0
+    original_ip_detection_extensions: tuple[TypedExtensionConfig, ...] = ()
+    early_header_mutation_extensions: tuple[TypedExtensionConfig, ...] = ()
     internal_address_config: InternalAddressConfig | None = None
     skip_xff_append: bool = False
     via: str = ""
     generate_request_id: bool | None = None
     preserve_external_request_id: bool = False
     always_set_request_id_in_response: bool = False
+    request_id_extension: RequestIDExtension | None = None
     forward_client_cert_details: ForwardClientCertDetails = ForwardClientCertDetails.SANITIZE
     set_current_client_cert_details: SetCurrentClientCertDetails | None = None
+    upgrade_configs: tuple[UpgradeConfig, ...] = ()
     proxy_100_continue: bool = False
+    represent_ipv4_remote_address_as_ipv4_mapped_ipv6: bool = False
     normalize_path: bool | None = None
     merge_slashes: bool = False
     path_with_escaped_slashes_action: PathWithEscapedSlashesAction = (

@@ -173,3 +173,18 @@ class Http2ProtocolOptions:
     stream_error_on_invalid_http_messaging: bool = False
     override_stream_error_on_invalid_http_message: bool | None = None
     connection_keepalive: KeepaliveSettings | None = None
+
+
+@attrs.frozen(kw_only=True)
+class SchemeHeaderTransformation:
+    """What the scheme of requests becomes.
+
+    Attributes:
+        scheme_to_overwrite: `http` or `https`, for routes and upstreams; None leaves it.
+        match_upstream: upstreams get the scheme of their transport.
+    """
+
+    __proto__: ClassVar[str] = "envoy.config.core.v3.SchemeHeaderTransformation"
+
+    scheme_to_overwrite: str | None = None
+    match_upstream: bool = False

@@ -25,6 +25,7 @@ class FilterContext:
         direction: traffic_direction, "UNSPECIFIED" | "INBOUND" | "OUTBOUND".
         draining: the listener is being drained.
         stat_prefix: of the HCM that builds an HTTP filter, "" for network filters.
+        upstream_scheme: of that HCM: upstreams get the scheme of their transport.
     """
 
     services: Services
@@ -36,3 +37,4 @@ class FilterContext:
     direction: str
     draining: Callable[[], bool]
     stat_prefix: str = ""
+    upstream_scheme: bool = False

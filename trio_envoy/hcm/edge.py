@@ -6,27 +6,28 @@ ConnectionManagerUtility::mutateRequestHeaders. Sources: Envoy, configuration/ht
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable
 from typing import Final
 
 import attrs
 
 from trio_envoy.config.hcm import HttpConnectionManager, InternalAddressConfig
+from trio_envoy.hcm.client_address import XFF, detectors, from_right
 from trio_envoy.hcm.client_certificate import XFCC, CertificateRules
+from trio_envoy.hcm.early_mutation import early_mutations
 from trio_envoy.hcm.referer import is_valid_referer
-from trio_envoy.hcm.request_id import request_ids
+from trio_envoy.hcm.request_id import new_ids
 from trio_envoy.http.headers import Headers
-from trio_envoy.http.message import Request
+from trio_envoy.http.message import LocalReply, Request
 from trio_envoy.net.address import Address, IpAddress, PipeAddress
 from trio_envoy.net.cidr import in_any, parse_cidr
 from trio_envoy.net.services import Services
 from trio_envoy.net.stream_info import ConnectionInfo, StreamInfo
 
-XFF: Final = b"x-forwarded-for"
 XFP: Final = b"x-forwarded-proto"
 REQUEST_ID: Final = b"x-request-id"
 _REFERER: Final = b"referer"
+_LOOPBACK: Final = frozenset({"127.0.0.1", "::1"})  # for Envoy the rest of 127.0.0.0/8 is no loopback (measured)
 _INTERNAL: Final = b"x-envoy-internal"
 
 # Stripped from every request that is not internal (cleanInternalHeaders).
@@ -97,18 +98,22 @@ class Edge:
             internal_only_headers: of the route table: taken from external requests too.
 
         Raises:
-            ConfigError: an internal address range that is none.
+            ConfigError: an internal address range that is none, an extension that isn't known or at fault.
         """
         self._own_ip = services.local_address.encode()
         self._use_remote = bool(config.use_remote_address)
         self._hops = config.xff_num_trusted_hops
         self._append_xff = self._use_remote and not config.skip_xff_append
+        self._detectors = detectors(config, services)
+        self._early = early_mutations(config.early_header_mutation_extensions, services)
+        scheme = config.scheme_header_transformation
+        self._scheme = (scheme.scheme_to_overwrite or "").encode() if scheme is not None else b""
         self._append_port = config.append_x_forwarded_port
         self._via = config.via.encode()
         self._internal = InternalAddresses(config.internal_address_config)
         self._generate_id = config.generate_request_id is not False
         self._preserve_id = config.preserve_external_request_id
-        self._new_id = request_ids(services.random)
+        self._new_id = new_ids(config.request_id_extension, services)
         self._add_agent = bool(config.add_user_agent)
         self._user_agent = services.options.service_cluster.encode()
         self._node = services.options.service_node.encode()
@@ -121,7 +126,7 @@ class Edge:
     def facts(self, connection: ConnectionInfo) -> PeerFacts:
         """What stays the same for all requests of this connection."""
         peer = connection.remote
-        loopback = isinstance(peer, IpAddress) and ipaddress.ip_address(peer.host).is_loopback
+        loopback = isinstance(peer, IpAddress) and peer.host in _LOOPBACK
         local, tls = connection.local, connection.tls
         return PeerFacts(
             address=peer,
@@ -133,13 +138,24 @@ class Edge:
             certificate=self._certificates.told(tls) if tls is not None else b"",
         )
 
-    def apply(self, request: Request, info: StreamInfo, peer: PeerFacts) -> None:
-        """Settle the client's address and whether it is internal; clean and complete the headers."""
+    def apply(self, request: Request, info: StreamInfo, peer: PeerFacts) -> LocalReply | None:
+        """Settle the client's address and whether it is internal; clean and complete the headers.
+
+        Returns:
+            An answer for a request whose client could not be told, where that is asked for; None for all others.
+        """
+        for mutation in self._early:
+            mutation.mutate(request, info)
         headers = request.headers
         first = headers.first
         client, internal = peer.address, False
         if self._use_remote:
             client, internal = self._from_peer(headers, peer)
+        elif self._detectors:
+            found = self._detect(headers, peer)
+            if isinstance(found, LocalReply):
+                return found
+            client, internal = found
         elif XFF in first:
             client, internal = self._from_xff(headers, peer)
         proto = first.get(XFP)
@@ -148,7 +164,10 @@ class Edge:
             headers.items.append((XFP, proto))
         if self._append_port and peer.port and b"x-forwarded-port" not in first:
             headers.add(b"x-forwarded-port", peer.port)
-        if not request.scheme:
+        if self._scheme:
+            request.scheme = self._scheme
+            headers.set(XFP, self._scheme)
+        elif not request.scheme:
             request.scheme = proto if proto in {b"http", b"https"} else peer.scheme
         info.downstream_remote = client
         info.internal = internal
@@ -178,15 +197,16 @@ class Edge:
             info.request_id = headers.first.get(REQUEST_ID)
         if peer.certificate:
             self._certificates.tell(headers, peer.certificate)
+        return None
 
     def _from_peer(self, headers: Headers, peer: PeerFacts) -> tuple[Address, bool]:
         """use_remote_address: the peer is the client, unless trusted hops put the client into XFF."""
         present = headers.joined(XFF)
         client = None
         if self._hops and present is not None:
-            client = _from_right(present, self._hops - 1)
-        if self._append_xff and peer.xff:
-            headers.set(XFF, peer.xff if present is None else present + b"," + peer.xff)
+            client = from_right(present, self._hops - 1)
+        if self._append_xff:
+            _append_peer(headers, peer)
         if self._hops == 0 or XFP not in headers.first:
             headers.set(XFP, peer.scheme)
         if self._append_port and peer.port and (self._hops == 0 or b"x-forwarded-port" not in headers.first):
@@ -199,10 +219,22 @@ class Edge:
         """Not use_remote_address: who is in front of us has put the client into XFF."""
         present = headers.joined(XFF)
         assert present is not None, "the caller has seen it"
-        client = _from_right(present, self._hops)
+        client = from_right(present, self._hops)
         if client is None:
             return peer.address, False
         return client, self._hops == 0 and b"," not in present and self._internal.contains(client)
+
+    def _detect(self, headers: Headers, peer: PeerFacts) -> tuple[Address, bool] | LocalReply:
+        """original_ip_detection_extensions: the first that finds an address, or refuses the request."""
+        for detector in self._detectors:
+            found = detector.detect(headers, peer.address)
+            if isinstance(found, LocalReply):
+                return found
+            if found.append:
+                _append_peer(headers, peer)
+            if found.address is not None:
+                return found.address, found.internal and self._internal.contains(found.address)
+        return peer.address, False
 
     def _clean(self, headers: Headers, strip: frozenset[bytes], peer: PeerFacts) -> None:
         """Take away what the client may not say; the few that may stay are looked at."""
@@ -244,14 +276,8 @@ def _ip_text(address: Address) -> str:
     return address.host if isinstance(address, IpAddress) else ""
 
 
-def _from_right(forwarded: bytes, skip: int) -> IpAddress | None:
-    """The address `skip` entries from the right of x-forwarded-for; None if there is none or it is no address."""
-    entries = forwarded.rsplit(b",", skip + 1)
-    if len(entries) < skip + 1:
-        return None
-    entry = entries[-1 - skip].strip(b" \t").decode("latin-1")
-    try:
-        ip = ipaddress.ip_address(entry)
-    except ValueError:
-        return None
-    return IpAddress(str(ip), 0)
+def _append_peer(headers: Headers, peer: PeerFacts) -> None:
+    """The immediate peer is the last entry of x-forwarded-for."""
+    if peer.xff:
+        present = headers.joined(XFF)
+        headers.set(XFF, peer.xff if present is None else present + b"," + peer.xff)

@@ -118,11 +118,15 @@ class HttpConnectionManager:
         )
         return RouteTable(config, context)
 
-    def _chain(self) -> HttpFilterChain:
+    def _chain(self, filters: Sequence[FilterConfig]) -> HttpFilterChain:
         slots: list[Slot] = []
         terminal: TerminalFilter = _Nobody()
-        context = attrs.evolve(self.context, stat_prefix=self.config.stat_prefix)
-        filters = self.config.http_filters
+        scheme = self.config.scheme_header_transformation
+        context = attrs.evolve(
+            self.context,
+            stat_prefix=self.config.stat_prefix,
+            upstream_scheme=scheme is not None and scheme.match_upstream,
+        )
         for position, entry in enumerate(filters):
             made = self._make(entry, context)
             if made is None:

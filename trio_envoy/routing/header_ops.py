@@ -174,6 +174,15 @@ def response_level(config: HeaderSource) -> Level | None:
     )
 
 
+def request_additions(options: Sequence[HeaderValueOption]) -> Level | None:
+    """What a list of headers to add changes in requests; None: nothing.
+
+    Raises:
+        ConfigError: a header that may not be touched, a bad operator.
+    """
+    return _level(options, options, (), _Side("", REQUEST_ONCE), None)
+
+
 def response_additions(options: Sequence[HeaderValueOption]) -> Level | None:
     """What a list of headers to add changes in responses; None: nothing.
 

@@ -13,6 +13,7 @@ from typing import Final, cast
 
 from trio_envoy import registry
 from trio_envoy.config.cluster import Cluster
+from trio_envoy.config.tls import UpstreamTlsContext
 from trio_envoy.errors import ConfigError, UpstreamFailure
 from trio_envoy.net.address import Address, PipeAddress, from_sockaddr
 from trio_envoy.net.channel import Channel
@@ -86,6 +87,12 @@ class Dialer:
         except OSError as error:
             raise connect_failure(error, address) from error
         return SocketChannel(sock, services.poller, ConnectionInfo(services.connection_id(), local, address))
+
+
+def scheme_of(config: Cluster) -> bytes:
+    """What the hosts of a cluster speak: b"https" over TLS, else b"http"."""
+    socket = config.transport_socket
+    return b"https" if socket is not None and isinstance(socket.typed_config, UpstreamTlsContext) else b"http"
 
 
 def connect_failure(error: OSError, address: Address) -> UpstreamFailure:

@@ -358,3 +358,13 @@ async def test_cancelled_anywhere_nothing_stays_taken(policy, autojump_clock):
     cuts = await at_every_checkpoint(one, check)
 
     assert cuts >= (9 if policy else 5)
+
+
+@pytest.mark.parametrize(("wanted", "scheme"), [(False, b"https"), (True, b"http")])
+async def test_a_request_may_take_the_scheme_of_the_transport(wanted, scheme, autojump_clock):
+    routed = Routed(answer())
+    routed.router.upstream_scheme = wanted
+
+    await routed.run(scheme=b"https")
+
+    assert routed.stream.request.scheme == scheme

@@ -49,6 +49,7 @@ class RouterFilter(TerminalFilter):
         stats: what is counted per request.
         random: for back-off.
         buffer_limit: bytes of a request body kept for a retry when the route says nothing.
+        upstream_scheme: requests get the scheme of the cluster's transport.
         count_codes, tell: the settings dynamic_stats and not suppress_envoy_headers.
         timings: of the routes that were used.
     """
@@ -58,6 +59,7 @@ class RouterFilter(TerminalFilter):
         self.stats = context.scope.scope(f"http.{context.stat_prefix}.", raw=True).block(RouterStats)
         self.random = context.services.random
         self.buffer_limit = context.buffer_limit_bytes
+        self.upstream_scheme = context.upstream_scheme
         self.count_codes = config.dynamic_stats is not False
         self.tell = not config.suppress_envoy_headers
         self._respect_expected = config.respect_expected_rq_timeout

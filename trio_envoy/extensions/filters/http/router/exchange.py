@@ -30,14 +30,15 @@ from trio_envoy.http.body import Body, BytesBody
 from trio_envoy.http.codec import ClientStream
 from trio_envoy.http.headers import Headers
 from trio_envoy.http.message import LocalReply, Response
-from trio_envoy.net.stream_info import LR, UO, URX
+from trio_envoy.net.stream_info import UO, URX
 from trio_envoy.routing import retry, rewrite
 from trio_envoy.routing.entry import ForwardAction, Route
 from trio_envoy.routing.retry import RetryPolicy, for_request
 from trio_envoy.upstream.cluster import Cluster
-from trio_envoy.upstream.context import DEFAULT, HIGH, LbContext
+from trio_envoy.upstream.context import DEFAULT, HIGH, LbContext, Source
 from trio_envoy.upstream.host import Host
 from trio_envoy.upstream.responses import ResponseCounts
+from trio_envoy.upstream.transport import scheme_of
 from trio_envoy.util.deadlines import Cause
 
 if TYPE_CHECKING:
@@ -177,6 +178,8 @@ class Exchange(LbContext):
         stream.info.original_path = request.path
         if route.request_headers is not None or action.rewrite is not None:
             route.finalize_request(request, stream, tell)
+        if self._router.upstream_scheme:
+            request.scheme = scheme_of(self._cluster.config)
         if action.idle_timeout is not None:
             self._arm_idle(action.idle_timeout)
         if request.body is None:

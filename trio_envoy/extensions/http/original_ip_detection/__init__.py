@@ -1,0 +1,1 @@
+"""Extensions: how a host is probed."""
