@@ -62,20 +62,23 @@ class UpstreamScript:
     """A scripted origin on a free loopback port, or a place where there is none.
 
     Attributes:
-        protocol: http1, h2c, tcp, down (connection refused) or blackhole (connects never finish).
+        protocol: http1, h2c, frames (HTTP/2 frame by frame, in `raw`), tcp, down (connection refused) or blackhole
+            (connects never finish).
         tls: present: speak TLS; {alpn: [...], cert: name}.
         answers: first rule that matches; none: 200 with the body "ok".
         record: all, distinct (each different request once) or none.
         extended_connect: HTTP/2: SETTINGS_ENABLE_CONNECT_PROTOCOL is sent.
+        hello: frames: sent when a connection begins, instead of SETTINGS.
     """
 
     protocol: str = attrs.field(
-        default="http1", validator=attrs.validators.in_(("http1", "h2c", "tcp", "down", "blackhole"))
+        default="http1", validator=attrs.validators.in_(("http1", "h2c", "frames", "tcp", "down", "blackhole"))
     )
     tls: Mapping[str, Any] | None = None
     answers: list[Answer] = attrs.field(factory=list)
     record: str = attrs.field(default="all", validator=attrs.validators.in_(("all", "distinct", "none")))
     extended_connect: bool = False
+    hello: list[Any] | None = None
 
 
 @attrs.frozen(kw_only=True, slots=False)

@@ -18,6 +18,10 @@ from tests.parity.case import FramesStep
 from tests.parity.http1 import Reader
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+OK_FRAMES = [
+    {"HEADERS": "it", "flags": "EH", "fields": [[":status", "200"]]},
+    {"DATA": "it", "flags": "ES", "text": "ok"},
+]
 TYPES = "DATA HEADERS PRIORITY RST_STREAM SETTINGS PUSH_PROMISE PING GOAWAY WINDOW_UPDATE CONTINUATION".split()
 _FLAGS = {"ES": 1, "ACK": 1, "EH": 4, "PADDED": 8, "PRIORITY": 0x20}
 _USUAL = {"HEADERS": "EH ES"}  # flags if none are given
@@ -74,11 +78,9 @@ def _frame(item: Mapping[str, Any], it: int, further: int) -> bytes:
         raise ValueError(f"a frame has one type: {item}")
     kind = kinds[0]
     number = TYPES.index(kind) if kind in TYPES else int(kind, 16)
-    stream = item[kind]
-    if isinstance(stream, str):
-        stream = it + int(stream.removeprefix("it") or 0)
+    stream = _number(item[kind], it)
     stream += further if stream else 0
-    payload = _payload(item)
+    payload = _payload(item, it)
     flags = item.get("flags", _USUAL.get(kind, ""))
     if isinstance(flags, str):
         flags = sum(_FLAGS[flag] for flag in flags.split())
@@ -86,15 +88,20 @@ def _frame(item: Mapping[str, Any], it: int, further: int) -> bytes:
     return length.to_bytes(3) + bytes([number, flags]) + stream.to_bytes(4) + payload
 
 
-def _payload(item: Mapping[str, Any]) -> bytes:
+def _number(value: int | str, it: int) -> int:
+    """A number, or "it", "it+2"."""
+    return value if isinstance(value, int) else it + int(value.removeprefix("it") or 0)
+
+
+def _payload(item: Mapping[str, Any], it: int) -> bytes:
     """The parts in the order in which HTTP/2 has them."""
     payload = b""
     if "pad" in item:
         payload += bytes([item["pad"]])
     if "priority" in item:
         depends, weight = item["priority"]
-        payload += depends.to_bytes(4) + bytes([weight])
-    payload += b"".join(value.to_bytes(4) for value in item.get("u32", ()))
+        payload += _number(depends, it).to_bytes(4) + bytes([weight])
+    payload += b"".join(_number(value, it).to_bytes(4) for value in item.get("u32", ()))
     payload += bytes.fromhex(item.get("hex", ""))
     payload += b"".join(key.to_bytes(2) + value.to_bytes(4) for key, value in item.get("settings", ()))
     if "request" in item:

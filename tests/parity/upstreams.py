@@ -10,6 +10,7 @@ import trio
 
 from tests.parity.case import Answer, UpstreamScript, body_bytes, header_list
 from tests.parity.certificates import Certificates
+from tests.parity.frames import OK_FRAMES, PREFACE, RawPeer, encoded, joined
 from tests.parity.http1 import Message, Reader, encode
 from tests.parity.http2 import Peer, Stream
 from tests.parity.normalise import Distinct
@@ -107,7 +108,9 @@ class Upstream:
             if self.script.tls is not None:
                 stream = await self._shake_hands(stream, facts)
             reader = Reader(stream)
-            if self.script.protocol == "tcp":
+            if self.script.protocol == "frames":
+                await self._serve_frames(stream, raw, reader, facts)
+            elif self.script.protocol == "tcp":
                 await self._serve_tcp(stream, raw, reader, facts)
             elif self.script.protocol == "h2c" or facts.get("alpn") == "h2":
                 await self._serve_h2(stream, raw, reader, facts)
@@ -244,6 +247,36 @@ class Upstream:
             await peer.reset(one, answer.code)
         if answer.goaway:
             await peer.say_goaway()
+
+    async def _serve_frames(self, stream: Any, raw: trio.SocketStream, reader: Reader, facts: dict[str, Any]) -> None:
+        """Frames go out as they are written; what came is recorded for each connection."""
+        if self.script.record != "none":
+            self.seen.append(facts)
+        peer = RawPeer(stream, reader)
+        answered: set[int] = set()
+
+        async def answer_frames(number: int, answer: Answer) -> None:
+            await trio.sleep(answer.delay)
+            await peer.send(joined(encoded(OK_FRAMES if answer.raw is None else answer.raw, number)))
+            if answer.then != "keep":
+                await self._end(raw, answer.then)
+
+        while len(reader.buffer) < len(PREFACE):
+            if not await reader.more():
+                return
+        del reader.buffer[: len(PREFACE)]
+        async with trio.open_nursery() as nursery:
+            await peer.send(joined(encoded([{"SETTINGS": 0}] if self.script.hello is None else self.script.hello)))
+            while await peer.frames():
+                facts |= peer.shown([])
+                for number, one in peer.streams.items():
+                    if number in answered or not one.fields:
+                        continue
+                    answer = self._choose(one.first(":method"), one.first(":path"))
+                    if one.over or answer.early:
+                        answered.add(number)
+                        nursery.start_soon(answer_frames, number, answer)
+            nursery.cancel_scope.cancel()
 
     async def _serve_tcp(self, stream: Any, raw: trio.SocketStream, reader: Reader, facts: Mapping[str, Any]) -> None:
         """Whatever comes is answered, each time bytes arrive."""
