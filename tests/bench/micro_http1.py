@@ -60,6 +60,9 @@ class Answer:
     async def interrupted(self, stream, cause):
         stream.reset()
 
+    def continued(self):
+        raise AssertionError("nobody expects")
+
     def protocol_error(self, info, details, status):
         raise AssertionError(details)
 

@@ -150,6 +150,31 @@ class UpgradeConfig:
 
 
 @attrs.frozen(kw_only=True)
+class ProxyStatusConfig:
+    """What `proxy-status` tells (oneof proxy_name).
+
+    Attributes:
+        remove_details: not the details of the response, and nothing of what follows.
+        remove_connection_termination_details: not why the connection ended.
+        remove_response_flags: not the response flags.
+        set_recommended_response_code: the status becomes the one of RFC 9209.
+        use_node_id: the proxy is called by the id of its node.
+        literal_proxy_name: that is its name; None: it is server_name.
+    """
+
+    __proto__: ClassVar[str] = (
+        "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.ProxyStatusConfig"
+    )
+
+    remove_details: bool = False
+    remove_connection_termination_details: bool = False
+    remove_response_flags: bool = False
+    set_recommended_response_code: bool = False
+    use_node_id: bool | None = None
+    literal_proxy_name: str | None = None
+
+
+@attrs.frozen(kw_only=True)
 class RequestIDExtension:
     """What makes the ids of requests.
 
@@ -244,6 +269,7 @@ class HttpConnectionManager:
             http_connection_manager.normalize_path, off.
         merge_slashes: `//` is `/`.
         path_with_escaped_slashes_action: keep, refuse, redirect or decode.
+        proxy_status_config: what `proxy-status` tells; None: there is none.
         local_reply_config: how answers look that are made here.
         strip_matching_host_port: drop the listener's port from Host.
         strip_any_host_port: drop any port from Host (oneof strip_port_mode).
@@ -295,6 +321,7 @@ class HttpConnectionManager:
     path_with_escaped_slashes_action: PathWithEscapedSlashesAction = (
         PathWithEscapedSlashesAction.IMPLEMENTATION_SPECIFIC_DEFAULT
     )
+    proxy_status_config: ProxyStatusConfig | None = None
     local_reply_config: LocalReplyConfig | None = None
     strip_matching_host_port: bool = False
     strip_any_host_port: bool | None = None

@@ -114,6 +114,36 @@ class ClusterNotFoundResponseCode(enum.StrEnum):
 
 
 @attrs.frozen(kw_only=True)
+class ConnectConfig:
+    """CONNECT ends here: its payload goes to the upstream as it is.
+
+    Attributes:
+        allow_post: a POST on this route is taken as a CONNECT, too.
+    """
+
+    __proto__: ClassVar[str] = "envoy.config.route.v3.RouteAction.UpgradeConfig.ConnectConfig"
+
+    allow_post: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class RouteUpgradeConfig:
+    """An upgrade on this route, whatever the manager says of it.
+
+    Attributes:
+        upgrade_type: value of `upgrade`, in any case, or CONNECT; not empty.
+        enabled: None is True.
+        connect_config: of CONNECT: do not forward it.
+    """
+
+    __proto__: ClassVar[str] = "envoy.config.route.v3.RouteAction.UpgradeConfig"
+
+    upgrade_type: str = ""
+    enabled: bool | None = None
+    connect_config: ConnectConfig | None = None
+
+
+@attrs.frozen(kw_only=True)
 class RouteAction:
     """Send the request to a cluster (oneof cluster_specifier, required).
 
@@ -133,6 +163,7 @@ class RouteAction:
         idle_timeout: seconds; instead of stream_idle_timeout; 0 is off.
         retry_policy: None is the virtual host's.
         priority: DEFAULT or HIGH.
+        upgrade_configs: which upgrades, over those of the manager.
     """
 
     __proto__: ClassVar[str] = "envoy.config.route.v3.RouteAction"
@@ -152,6 +183,7 @@ class RouteAction:
     idle_timeout: float | None = None
     retry_policy: RetryPolicy | None = None
     priority: RoutingPriority = RoutingPriority.DEFAULT
+    upgrade_configs: tuple[RouteUpgradeConfig, ...] = ()
 
 
 class RedirectResponseCode(enum.StrEnum):

@@ -89,6 +89,13 @@ class GrpcRouteMatchOptions:
 
 
 @attrs.frozen(kw_only=True)
+class ConnectMatcher:
+    """Only CONNECT requests."""
+
+    __proto__: ClassVar[str] = "envoy.config.route.v3.RouteMatch.ConnectMatcher"
+
+
+@attrs.frozen(kw_only=True)
 class RouteMatch:
     """Which requests (oneof path_specifier, required); all conditions must hold.
 
@@ -97,6 +104,7 @@ class RouteMatch:
         path: the whole path, without the query.
         safe_regex: the whole path, without the query.
         path_separated_prefix: prefix at a `/`: `/api` takes `/api` and `/api/x`, not `/apix`.
+        connect_matcher: CONNECT, which has no path.
         case_sensitive: for prefix and path; None is True.
         runtime_fraction: only a share of the requests.
         headers: all of them.
@@ -111,6 +119,7 @@ class RouteMatch:
     path: str | None = None
     safe_regex: RegexMatcher | None = None
     path_separated_prefix: str | None = None
+    connect_matcher: ConnectMatcher | None = None
     case_sensitive: bool | None = None
     runtime_fraction: RuntimeFractionalPercent | None = None
     headers: tuple[HeaderMatcher, ...] = ()

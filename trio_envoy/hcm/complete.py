@@ -78,7 +78,10 @@ def count_rejected(manager: HttpConnectionManager, info: StreamInfo) -> None:
 def _count_status(stats: HcmStats, listener: ListenerHttpStats, status: int) -> None:
     stats.downstream_rq_completed += 1
     listener.downstream_rq_completed += 1
-    if status < 300:
+    if status < 200:  # an upgrade
+        stats.downstream_rq_1xx += 1
+        listener.downstream_rq_1xx += 1
+    elif status < 300:
         stats.downstream_rq_2xx += 1
         listener.downstream_rq_2xx += 1
     elif status < 400:

@@ -36,7 +36,6 @@ _LOG: Final = logger("http")
 
 _FORCE_TRACE: Final = b"x-envoy-force-trace"
 _APPEND_IF_ABSENT: Final = ServerHeaderTransformation.APPEND_IF_ABSENT
-_UPGRADE_REFUSED: Final = LocalReply(403, details="upgrade_failed")
 _TOO_SLOW: Final = 408
 _BUG: Final = LocalReply(500, b"Internal Server Error", details="internal_error")
 # Of a request that is complete; of others the status is 408.
@@ -148,7 +147,7 @@ class HcmConnection:
     async def _exchange(self, stream: HttpStream) -> None:
         try:
             refused = self._admit(stream)
-            chain = self._manager.chain
+            chain = stream.chain or self._manager.chain
             if refused is not None:
                 response = await chain.encode(stream, refused)
             elif chain.bare:
@@ -181,7 +180,12 @@ class HcmConnection:
         refused = self._target.apply(request)
         if refused is not None:
             return refused
-        manager.edge.apply(request, info, self._peer)
+        refused = manager.edge.apply(request, info, self._peer)
+        if refused is not None:
+            manager.stats.downstream_rq_rejected_via_ip_detection += 1
+            return refused
+        if request.protocol and (refused := manager.upgrades.misplaced(request)) is not None:
+            return refused
         route = manager.routes.match(request, info) if manager.routes is not None else None
         stream.route = stream.first_route = route
         if route is not None:
@@ -189,22 +193,9 @@ class HcmConnection:
             info.virtual_host = route.virtual_host.name
             if isinstance(route.action, ForwardAction):
                 info.upstream_cluster = route.action.cluster
-        if request.protocol:
-            return self._refuse_upgrade(stream)
-        if request.method == b"CONNECT":
-            self._close_http1(stream)
+        if request.protocol or request.method == b"CONNECT":
+            return manager.upgrades.admit(stream)
         return None
-
-    def _refuse_upgrade(self, stream: HttpStream) -> LocalReply:
-        self._manager.stats.downstream_rq_ws_on_non_ws_route += 1
-        self._close_http1(stream)
-        return _UPGRADE_REFUSED
-
-    def _close_http1(self, stream: HttpStream) -> None:
-        """After an upgrade or a CONNECT come bytes that are no HTTP: a refusal ends the connection."""
-        if stream.info.protocol != "HTTP/2":
-            stream.codec.close_after()
-            self._count_early_response()
 
     def _count_early_response(self) -> None:
         """A response before the end of its request: the rest of that is not wanted, which Envoy counts as a reset."""
@@ -227,10 +218,12 @@ class HcmConnection:
         if manager.via:
             before = headers.joined(b"via", b", ")
             headers.set(b"via", before + b", " + manager.via if before else manager.via)
+        if manager.proxy_status is not None:
+            manager.proxy_status.tell(info, response)
         if manager.draining():
             self._drain(codec)
         if info.request_end != info.request_end and not codec.request_complete:
-            self._count_early_response()
+            manager.stats.downstream_rq_response_before_rq_complete += 1
         info.status = response.status
         stream.response = response
 
@@ -311,7 +304,7 @@ class HcmConnection:
     async def _exchange_reply(self, stream: HttpStream, reply: LocalReply) -> None:
         """Our own answer instead of the one that does not come; the encoders see it."""
         try:
-            response = await self._manager.chain.encode(stream, reply)
+            response = await (stream.chain or self._manager.chain).encode(stream, reply)
         except trio.Cancelled:
             self._abort(stream, DC, "downstream_local_disconnect")
             raise
@@ -339,15 +332,24 @@ class HcmConnection:
         stats, codec = self._manager.stats, stream.codec
         if not flag & (DC | DR | DPE):
             stats.downstream_rq_tx_reset += 1
-        if codec.request_complete or not codec.responded:  # else it was counted with the early response
-            stats.downstream_rq_rx_reset += 1
+        stats.downstream_rq_rx_reset += 1
         codec.reset()
-        self._finish(stream)
+        self._end(stream)
 
     def _finish(self, stream: HttpStream) -> None:
+        info = stream.info
+        if info.request_end != info.request_end and not stream.codec.request_complete:
+            self._manager.stats.downstream_rq_rx_reset += 1  # nobody wants the rest
+        self._end(stream)
+
+    def _end(self, stream: HttpStream) -> None:
         stream.guard.disarm_exchange()
         del self._streams[stream.codec]
         complete(self._manager, stream, self._now())
+
+    def continued(self) -> None:
+        """The codec has said 100 Continue; see http.codec.Handler."""
+        count_informational(self._manager)
 
     def protocol_error(self, info: StreamInfo, details: str, status: int) -> None:
         """What the codec has answered itself (400, 426, 431, 501), or, with status 0, what ended without an answer."""

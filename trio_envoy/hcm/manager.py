@@ -6,7 +6,7 @@ serves all connections of a filter chain; hcm/connection.py serves one of them.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any, Final
 
 import attrs
@@ -24,10 +24,12 @@ from trio_envoy.hcm.context import FilterContext
 from trio_envoy.hcm.edge import Edge
 from trio_envoy.hcm.filter import HttpFilter, HttpFilterChain, Slot, TerminalFilter
 from trio_envoy.hcm.local_reply import to_response
+from trio_envoy.hcm.proxy_status import ProxyStatus
 from trio_envoy.hcm.reply_rules import reply_rules
 from trio_envoy.hcm.stats import HcmStats, ListenerHttpStats, TracingStats
 from trio_envoy.hcm.stream import HttpStream
 from trio_envoy.hcm.target import TargetRules
+from trio_envoy.hcm.upgrades import Upgrades
 from trio_envoy.http.message import LocalReply, Response
 from trio_envoy.http.options import CodecOptions
 from trio_envoy.net.filter import Connection
@@ -44,7 +46,7 @@ class HttpConnectionManager:
         stats, listener_stats: what is counted per request.
         services, context: the surroundings.
         draining: whether connections are to end with their next response.
-        edge, target, routes, chain: the steps of a request, in order.
+        edge, target, routes, upgrades, chain: the steps of a request, in order.
         reply_rules: local_reply_config; None: replies stay as they are.
         access_logs: one entry a request in each.
     """
@@ -84,8 +86,12 @@ class HttpConnectionManager:
             self.edge = Edge(config, self.services, hidden)
         with faults:
             self.chain = (
-                self._chain() if terminal is None else HttpFilterChain((), terminal.answer, self.local_response)
+                self._chain(config.http_filters)
+                if terminal is None
+                else HttpFilterChain((), terminal.answer, self.local_response)
             )
+        with faults:
+            self.upgrades = Upgrades(config.upgrade_configs, self.stats, self._chain)
         with faults:
             self.access_logs = tuple(AccessLog(entry, self.services) for entry in config.access_log)
         faults.raise_all()
@@ -93,6 +99,11 @@ class HttpConnectionManager:
         self.server_header = config.server_header_transformation
         self.overwrite_server = config.server_header_transformation is ServerHeaderTransformation.OVERWRITE
         self.via = config.via.encode()
+        self.proxy_status = None
+        if config.proxy_status_config is not None:
+            self.proxy_status = ProxyStatus(
+                config.proxy_status_config, self.server_name, self.services.options.service_node
+            )
         self.id_in_response = config.always_set_request_id_in_response
         common = config.common_http_protocol_options
         self.stream_idle_timeout = _seconds(config.stream_idle_timeout, DEFAULT_STREAM_IDLE_TIMEOUT)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import trio
@@ -13,6 +13,9 @@ from trio_envoy.http.message import LocalReply, Request, Response
 from trio_envoy.net.stream_info import StreamInfo
 from trio_envoy.routing.entry import Route
 from trio_envoy.util.deadlines import Guard
+
+if TYPE_CHECKING:
+    from trio_envoy.hcm.filter import HttpFilterChain
 
 
 @attrs.define(eq=False)
@@ -33,6 +36,7 @@ class HttpStream:
         timeout_reply: what to answer when ROUTE_TIMEOUT cuts the exchange; set by the router, who arms it.
         inform: where informational responses go; None: nobody wants them.
         now: trio.current_time, without the detour where the HCM knows one.
+        chain: the filters of its own that an upgrade has; None: those of the HCM.
     """
 
     request: Request
@@ -48,3 +52,4 @@ class HttpStream:
     timeout_reply: LocalReply | None = None
     inform: Inform | None = None
     now: Callable[[], float] = trio.current_time
+    chain: HttpFilterChain | None = None

@@ -77,6 +77,9 @@ class Handler(Protocol):
     async def interrupted(self, stream: ServerStream, cause: Cause) -> None:
         """The guard fired during handle(): answer (504, 408) if nothing was sent, else reset; finish the log."""
 
+    def continued(self) -> None:
+        """The codec has answered `expect: 100-continue` itself: count it."""
+
     def protocol_error(self, stream_info: StreamInfo, details: str, status: int) -> None:
         """A request that never became one (400, 431, 426 ...) was answered by the codec: count and log it.
 

@@ -32,7 +32,10 @@ REQUEST_SPECIAL: Final = frozenset(
 RESPONSE_SPECIAL: Final = frozenset(
     {b"connection", b"transfer-encoding", b"upgrade", b"keep-alive", b"proxy-connection"}
 )
+# Of an upgrade the rest goes on as it came: `connection` and `upgrade` themselves, what they name, te.
+UPGRADE_SPECIAL: Final = frozenset({b"host", b"transfer-encoding", b"keep-alive", b"proxy-connection"})
 
+NAMELESS: Final = b" "  # the protocol of a request whose `upgrade` is there, and empty: nothing that may be allowed
 MAX_NOMINATED: Final = 9  # names in `connection` (measured)
 _MAX_LENGTH: Final = 2**64
 _MAX_DIGITS: Final = 20
@@ -68,9 +71,10 @@ def content_length(value: bytes) -> int:
     return length
 
 
-def trailers_only(values: Iterable[bytes]) -> bool:
-    """Whether `te` has the one word that may go on: trailers."""
-    return any(b"trailers" in options_of(value) for value in values)
+def te_that_goes_on(values: Iterable[bytes]) -> bytes | None:
+    """What of `te` may go on: the word trailers, in lower case, or nothing at all if nothing was said; None: drop it."""
+    words = [word.strip() for value in values for word in value.split(b",")]
+    return b"trailers" if b"trailers" in words else None if any(words) else b""
 
 
 def remove_nominated(headers: Headers, options: list[bytes]) -> bool:
@@ -94,9 +98,20 @@ def remove_nominated(headers: Headers, options: list[bytes]) -> bool:
     return host
 
 
-def without_h2c(upgrade: bytes) -> bytes:
-    """The Upgrade value without h2c, which is never taken up; b"" if nothing is left."""
-    if b"h2c" not in upgrade.lower():
-        return upgrade
-    words = [word for word in (part.strip(b" \t") for part in upgrade.split(b",")) if word.lower() != b"h2c"]
-    return b",".join(word for word in words if word)
+def wanted_upgrade(connection: list[bytes], upgrades: list[bytes]) -> bytes:
+    """What a request wants to go on with, as one text whatever is in it; b"": nothing, or h2c, which is ignored.
+
+    Args:
+        connection: the options, from options_of().
+        upgrades: the values of `upgrade`.
+    """
+    if not upgrades or b"upgrade" not in connection:
+        return b""
+    upgrade = b",".join(upgrades)
+    return b"" if upgrade.lower() == b"h2c" else upgrade or NAMELESS
+
+
+def says_upgrade(headers: Headers) -> bool:
+    """Whether `connection` and `upgrade` are there and belong together."""
+    first = headers.first
+    return b"upgrade" in first and b"upgrade" in options_of(first.get(CONNECTION, b""))

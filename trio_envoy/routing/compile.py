@@ -28,6 +28,7 @@ from trio_envoy.routing.match import Candidate, Target, compile_candidate
 from trio_envoy.routing.redirect import STATUS, compile_location, own_location
 from trio_envoy.routing.retry import compile_retry
 from trio_envoy.routing.rewrite import compile_path_rewrite, compile_rewrite
+from trio_envoy.routing.tunnels import compile_tunnels
 from trio_envoy.routing.weighted import ByHeader, ByWeight, Share
 
 DEFAULT_MAX_BODY_BYTES: Final = 4096  # RouteConfiguration.max_direct_response_body_size_bytes
@@ -135,6 +136,7 @@ class TableCompiler:
             rewrite=compile_rewrite(place.route.match, action, runtime),
             auto_host_rewrite=bool(action.auto_host_rewrite),
             append_x_forwarded_host=action.append_x_forwarded_host,
+            tunnels=compile_tunnels(action.upgrade_configs) if action.upgrade_configs else None,
         )
         if action.weighted_clusters is not None:
             return self._weighted(place, forward, action.weighted_clusters)

@@ -6,6 +6,7 @@ this request (as in Envoy, where the choice is part of matching, so that filters
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import attrs
@@ -41,6 +42,19 @@ class VirtualHost:
 
 
 @attrs.frozen(eq=False)
+class Tunnels:
+    """What a route says of upgrades, and of CONNECT.
+
+    Attributes:
+        enabled: by type in lower case; a type that isn't there is the manager's to settle.
+        terminated: methods whose payload goes to the upstream as it is.
+    """
+
+    enabled: Mapping[str, bool]
+    terminated: frozenset[bytes] = frozenset()
+
+
+@attrs.frozen(eq=False)
 class ForwardAction:
     """Send the request to a cluster.
 
@@ -54,6 +68,7 @@ class ForwardAction:
         rewrite: what Route.finalize_request does after the header operators; None: nothing.
         auto_host_rewrite: the authority becomes the upstream host's name, once that is known (rewrite.set_host).
         append_x_forwarded_host: a rewritten authority leaves the old one in x-forwarded-host.
+        tunnels: upgrade_configs; None: there are none.
     """
 
     cluster: str
@@ -65,6 +80,7 @@ class ForwardAction:
     rewrite: Rewrite | None = None
     auto_host_rewrite: bool = False
     append_x_forwarded_host: bool = False
+    tunnels: Tunnels | None = None
 
 
 @attrs.frozen(eq=False)

@@ -58,7 +58,8 @@ class Candidate:
     @property
     def plain(self) -> bool:
         """Nothing but a path, and not a regex: fit for an index."""
-        return not self.tests and self.fraction is None and self.match.safe_regex is None
+        match = self.match
+        return not self.tests and self.fraction is None and match.safe_regex is None and not connects(match)
 
 
 def compile_candidate(
@@ -85,6 +86,11 @@ def compile_candidate(
     fraction = runtime.fraction(match.runtime_fraction) if match.runtime_fraction is not None else None
     takes = path_test(match, context, ignore_parameters=ignore_parameters)
     return Candidate(match, target, takes, tuple(tests), fraction)
+
+
+def connects(match: RouteMatch) -> bool:
+    """Whether it takes CONNECT requests, which have no path, and only those."""
+    return match.connect_matcher is not None
 
 
 def random_of(info: StreamInfo, context: RouteContext) -> int:
@@ -158,7 +164,7 @@ def path_test(match: RouteMatch, context: RouteContext, *, ignore_parameters: bo
         matches = full_match(match.safe_regex, context.runtime)
         return lambda path: matches(cut(path))
     folded = match.case_sensitive is False
-    kind, wanted = _wanted(match, folded)
+    kind, wanted = _wanted(match, folded)  # of a connect_matcher: each path begins with nothing
     if kind is _PREFIX:
         if _may_lie_behind(wanted):
             return lambda path: _fold(cut(path), folded).startswith(wanted)

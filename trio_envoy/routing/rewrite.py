@@ -89,6 +89,8 @@ def compile_path_rewrite(match: RouteMatch, action: RedirectAction, runtime: Run
 def _path_rewrite(path_of: _PathOf) -> Rewrite:
     def rewrite(request: Request, keep_original: bool) -> None:
         old = request.path
+        if not old:  # CONNECT
+            return
         bare = bare_path(old)
         new = path_of(bare)
         if new:

@@ -17,7 +17,7 @@ from trio_envoy.routing.compile import TableCompiler
 from trio_envoy.routing.context import RouteContext
 from trio_envoy.routing.domains import Domains
 from trio_envoy.routing.entry import RedirectAction, Route, VirtualHost
-from trio_envoy.routing.match import Step, compile_steps
+from trio_envoy.routing.match import Step, compile_steps, connects
 from trio_envoy.routing.overrides import NO_OVERRIDES
 from trio_envoy.routing.redirect import https_location
 
@@ -33,10 +33,12 @@ class _Host:
 
     Attributes:
         steps: its routes.
+        connects: those for CONNECT.
         require_tls: of whom; None: of nobody.
     """
 
     steps: tuple[Step, ...]
+    connects: tuple[Step, ...]
     require_tls: TlsRequirementType | None
 
 
@@ -62,9 +64,14 @@ class RouteTable:
 
         def host(source: HostConfig) -> _Host:
             candidates = tuple(compiler.candidates(source))
-            steps = compile_steps(candidates, context, ignore_parameters=ignore_parameters)
+            by_path = [candidate for candidate in candidates if not connects(candidate.match)]
+            others = [candidate for candidate in candidates if connects(candidate.match)]
             tls = source.require_tls
-            return _Host(steps, None if tls is TlsRequirementType.NONE else tls)
+            return _Host(
+                compile_steps(by_path, context, ignore_parameters=ignore_parameters),
+                compile_steps(others, context, ignore_parameters=ignore_parameters),
+                None if tls is TlsRequirementType.NONE else tls,
+            )
 
         hosts = [(source, source.domains, host(source)) for source in config.virtual_hosts]
         with compiler.faults:
@@ -79,11 +86,11 @@ class RouteTable:
         calls match again and assigns stream.route.
         """
         host = self._only or self._domains.find(request.authority)
-        if host is None or not request.path:  # only a connect_matcher takes what has no path
+        if host is None:
             return None
         if host.require_tls is not None and _must_use_tls(host.require_tls, request):
             return _TO_HTTPS
-        for step in host.steps:
+        for step in host.steps if request.path else host.connects:
             route = step(request, info)
             if route is not None:
                 return route

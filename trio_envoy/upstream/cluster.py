@@ -138,6 +138,21 @@ class Cluster:
         assert context.host is not None, "take() comes first"
         return await self._pools.find(context.host, context, protocol).wait(context)
 
+    async def connect(self, context: LbContext) -> ClientStream:
+        """A TCP connection to a host, as a stream: its bytes are those of the bodies. To be released, too.
+
+        Raises:
+            NoHealthyUpstream, UpstreamFailure: see take() and wait().
+
+        Cancelled: see wait().
+        """
+        self.breakers[context.priority].follow(self.runtime.snapshot)
+        host = context.host = self._balancer(context)
+        if host is None:
+            self.stats.upstream_cx_none_healthy += 1
+            raise NoHealthyUpstream
+        return await self._pools.tcp(host, context).wait(context)
+
     def charge_response(
         self, host: Host | None, status: int, internal: bool = False, canary: bool = False, judged: bool = True
     ) -> None:

@@ -10,6 +10,7 @@ import trio
 
 from trio_envoy.config.cluster import Cluster as ClusterConfig
 from trio_envoy.errors import UpstreamFailure
+from trio_envoy.http.codec import ClientStream
 from trio_envoy.http.message import Request
 from trio_envoy.net.services import Services
 from trio_envoy.net.stream_info import UH
@@ -40,6 +41,16 @@ class LbContext:
         self.request = request
         self.priority = priority
         self.host: Host | None = None
+
+
+class Source(Protocol):
+    """Where streams come from: a cluster, or a part of it."""
+
+    def take(self, context: LbContext, protocol: str) -> ClientStream | None:
+        """See Cluster.take."""
+
+    async def wait(self, context: LbContext, protocol: str) -> ClientStream:
+        """See Cluster.wait."""
 
 
 class NoHealthyUpstream(UpstreamFailure):

@@ -68,6 +68,7 @@ class Handler:
         self.answer = answer
         self.streams = []
         self.interruptions = []
+        self.continues = 0
         self.errors = []
 
     async def handle(self, stream):
@@ -80,6 +81,9 @@ class Handler:
             stream.reset()
         else:
             await stream.respond(a_response(504, b"late"))
+
+    def continued(self):
+        self.continues += 1
 
     def protocol_error(self, info, details, status):
         self.errors.append((details, status, info))

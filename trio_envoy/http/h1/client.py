@@ -22,9 +22,10 @@ from trio_envoy.errors import RemoteProtocolError, UpstreamFailure
 from trio_envoy.http.body import Body
 from trio_envoy.http.codec import Inform
 from trio_envoy.http.h1 import writer
-from trio_envoy.http.h1.framing import Framing
+from trio_envoy.http.h1.framing import Framing, Tunnel
 from trio_envoy.http.h1.options import Http1Options, Http1Stats
 from trio_envoy.http.h1.response_parser import ResponseMessage, ResponseParser
+from trio_envoy.http.h1.tunnel import ResponseTunnel
 from trio_envoy.http.h1.writer import Encoding
 from trio_envoy.http.headers import Headers
 from trio_envoy.http.message import Request, Response
@@ -147,7 +148,7 @@ class Http1ClientConnection:
         whole = True
         if body is not None:
             data, whole = _join(data, body, encoding, trailers=options.trailers)
-        self._parser.expect(request.method)
+        self._parser.expect(request.method, request.protocol)
         try:
             sent = self.channel.send(data)
         except OSError as error:
@@ -189,6 +190,8 @@ class Http1ClientConnection:
                 self._count_sent(len(rest))
                 if body is not None:
                     await self._upload_body(body, chunked=chunked)
+                if encoding is writer.TUNNEL:
+                    channel.shutdown_write()
             except RemoteProtocolError as error:
                 self._request_error = error
                 channel.close()  # wakes the reader
@@ -248,7 +251,7 @@ class Http1ClientConnection:
     def _respond(self, message: ResponseMessage) -> Response:
         self._head_read = True
         self._reusable = message.keep_alive
-        self.asked_to_close = not message.keep_alive
+        self.asked_to_close = not message.keep_alive and message.status != 101
         framing = self._framing = message.framing
         info = self.info
         if info is not None:
@@ -256,7 +259,11 @@ class Http1ClientConnection:
             if framing is None or framing.ended:
                 info.upstream_last_byte_received = now
         if framing is not None:  # it is the body itself when all of it came with the head
-            message.body = framing if framing.ended else Http1ResponseBody(self, framing)
+            if isinstance(framing, Tunnel):
+                self.asked_to_close = False
+                message.body = ResponseTunnel(self, framing)
+            else:
+                message.body = framing if framing.ended else Http1ResponseBody(self, framing)
         return message
 
     async def receive(self) -> None:
@@ -273,6 +280,27 @@ class Http1ClientConnection:
         except OSError:
             data = b""
         self._received(data)
+
+    async def receive_raw(self) -> bytes:
+        """What the upstream says behind an upgrade or a CONNECT.
+
+        Raises:
+            UpstreamFailure: the connection ended.
+        """
+        channel = self.channel
+        try:
+            while (data := channel.recv(BUFFER_BYTES)) is None:
+                await channel.wait_read()
+        except OSError:
+            data = b""
+        if not data:
+            if self._request_error is not None:
+                raise self._request_error
+            self.peer_closed = True
+            raise self._terminated()
+        if self.info is not None:
+            self.info.upstream_wire_bytes_received += len(data)
+        return data
 
     def _received(self, data: bytes) -> None:
         """This came; nothing: the upstream has closed or reset the connection."""

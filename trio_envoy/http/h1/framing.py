@@ -117,6 +117,14 @@ class UntilClose(Framing):
         self.ended = True
 
 
+class Tunnel(Framing):
+    """Bytes that are no HTTP, behind an upgrade or a CONNECT: they end only with the connection, which is a loss."""
+
+    __slots__ = ()
+
+    feed = UntilClose.feed
+
+
 class _At(Enum):
     SIZE = auto()
     DATA = auto()
@@ -145,6 +153,7 @@ class Chunked(Framing):
     def feed(self, data: bytes, position: int) -> int:
         start = position
         size = len(data)
+        before = len(self._chunks)
         try:
             while position < size and not self.ended:
                 if self._at is _At.DATA:
@@ -155,6 +164,9 @@ class Chunked(Framing):
                     position = self._data_end(data, position)
                 else:
                     position = self._trailers(data, position)
+        except RemoteProtocolError:
+            del self._chunks[before:]  # nothing goes on of what came with the fault
+            raise
         finally:
             self.wire_bytes += (position if self.ended else size) - start
         return position

@@ -10,8 +10,9 @@ import httptools
 from trio_envoy.config.protocol import HeadersWithUnderscoresAction
 from trio_envoy.errors import RemoteProtocolError
 from trio_envoy.http import hygiene
+from trio_envoy.http.fields import REQUEST_ONCE, joined
 from trio_envoy.http.h1 import lenient, target
-from trio_envoy.http.h1.framing import Framing, Length
+from trio_envoy.http.h1.framing import Chunked, Framing, Length, Tunnel
 from trio_envoy.http.h1.head import Field, HttpParserError
 from trio_envoy.http.h1.options import Http1Options, Http1Stats
 from trio_envoy.http.h1.parser import (
@@ -29,6 +30,7 @@ from trio_envoy.http.message import Request
 _UPGRADE_REQUIRED: Final = (426, "Upgrade Required")
 _SPECIAL: Final = hygiene.REQUEST_SPECIAL - {b"host"}
 _TAKEN_OUT: Final = hygiene.REQUEST_SPECIAL - {b"te"}  # that one may stay, in its place
+_ONCE: Final = REQUEST_ONCE | {b"host"}
 _METHODS: Final = lenient.METHODS
 _ALLOW: Final = HeadersWithUnderscoresAction.ALLOW
 _DROP: Final = HeadersWithUnderscoresAction.DROP_HEADER
@@ -145,10 +147,14 @@ class RequestParser(Parser[RequestMessage]):
         self.refused_header_bytes = header_bytes
         if len(fields) > self._max_fields:
             raise self._too_many()
-        hosts = values_of(fields, b"host")
-        host = b",".join(hosts) if hosts else None
+        if len(dict(fields)) != len(fields):
+            fields = joined(fields, _ONCE)
+        host = next((value for name, value in fields if name == b"host"), None)
         special = [field for field in fields if field[0] in _SPECIAL]
-        headers = Headers([field for field in fields if field[0] not in _TAKEN_OUT])
+        options = hygiene.options_of(b",".join(values_of(special, b"connection")))
+        upgrade = hygiene.wanted_upgrade(options, values_of(special, b"upgrade"))
+        taken_out = hygiene.UPGRADE_SPECIAL if upgrade else _TAKEN_OUT
+        headers = Headers([field for field in fields if field[0] not in taken_out])
         return self._add(method, url, host, headers, special, size, header_bytes)
 
     def _add(
@@ -194,22 +200,38 @@ class RequestParser(Parser[RequestMessage]):
     def _apply_special(self, message: RequestMessage, special: Sequence[Field]) -> None:
         """Fields about the connection and the framing."""
         headers = message.headers
+        if b"upgrade" in headers.first:  # else it was taken out
+            self._apply_upgrade(message, special)
+            return
         options = hygiene.options_of(b",".join(values_of(special, b"connection")))
         if options:
             if hygiene.remove_nominated(headers, options):
                 message.authority, message.host_missing = b"", True
             if b"close" in options:
                 message.keep_alive = False
-            if b"upgrade" in options:
-                message.protocol = hygiene.without_h2c(b",".join(values_of(special, b"upgrade")))
         if b"close" in hygiene.options_of(b",".join(values_of(special, b"proxy-connection"))):
             message.keep_alive = False
         if b"te" in headers.first:
-            if hygiene.trailers_only(values_of(special, b"te")):
-                headers.set(b"te", b"trailers")
-            else:
+            te = hygiene.te_that_goes_on(values_of(special, b"te"))
+            if te is None:
                 headers.remove(b"te")
+            else:
+                headers.set(b"te", te)
         message.framing = self._transfer_encoding(values_of(special, b"transfer-encoding"), headers)
+
+    def _apply_upgrade(self, message: RequestMessage, special: Sequence[Field]) -> None:
+        """What follows an upgrade is no HTTP, whatever the fields of the framing say; they must be in order, though."""
+        headers = message.headers
+        headers.set(b"connection", b",".join(values_of(special, b"connection")))
+        upgrade = b",".join(values_of(special, b"upgrade"))
+        headers.set(b"upgrade", upgrade)
+        message.protocol = upgrade or hygiene.NAMELESS
+        self._transfer_encoding(values_of(special, b"transfer-encoding"), headers)
+        length = headers.first.get(b"content-length")
+        if length is not None:
+            self._content_length(length)
+        message.framing = Tunnel()
+        message.keep_alive = False
 
     def _http_10(self, message: RequestMessage, fields: list[Field]) -> None:
         """A version other than 1.1 is treated as 1.0, where that is taken at all."""
@@ -229,12 +251,13 @@ class RequestParser(Parser[RequestMessage]):
         if message.method == b"CONNECT":
             message.authority = target.connect_authority(url)
             message.path = b""
-            if message.framing is not None:
+            if isinstance(message.framing, Chunked):
                 raise RemoteProtocolError("http1.invalid_transfer_encoding", *NOT_IMPLEMENTED)
             if hygiene.content_length(message.headers.first.get(b"content-length", b"0")):
                 raise RemoteProtocolError("http1.body_disallowed")
-            message.keep_alive = False  # what follows is not HTTP
-            self.restart()
+            message.headers.remove(b"content-length")
+            message.framing = Tunnel()
+            message.keep_alive = False
         elif target.path_is_plain(url):
             target.check_asterisk(message.method, url)
         else:

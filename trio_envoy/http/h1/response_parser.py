@@ -9,8 +9,9 @@ import httptools
 
 from trio_envoy.errors import RemoteProtocolError
 from trio_envoy.http import hygiene
+from trio_envoy.http.fields import RESPONSE_ONCE, joined
 from trio_envoy.http.h1 import lenient
-from trio_envoy.http.h1.framing import Framing, Length, UntilClose
+from trio_envoy.http.h1.framing import Framing, Length, Tunnel, UntilClose
 from trio_envoy.http.h1.head import Field, HttpParserError
 from trio_envoy.http.h1.options import Http1Options, Http1Stats
 from trio_envoy.http.h1.parser import FIELD_BYTES, PLAIN_DIGITS, Parser, field_bytes, make_headers, values_of
@@ -47,16 +48,18 @@ class ResponseParser(Parser[ResponseMessage]):
     With `surplus` (bytes that no request asked for) the connection can't be used again.
     """
 
-    __slots__ = ("_method",)
+    __slots__ = ("_method", "_upgrade")
 
     def __init__(self, options: Http1Options, stats: Http1Stats) -> None:
         super().__init__(options, stats, httptools.HttpResponseParser)
         self._method = b""
+        self._upgrade = b""
         self._open = False
 
-    def expect(self, method: bytes) -> None:
-        """A request with this method is on its way: its response may come now."""
+    def expect(self, method: bytes, upgrade: bytes = b"") -> None:
+        """A request with this method is on its way, and what it wants to upgrade to: its response may come now."""
         self._method = method
+        self._upgrade = upgrade
         self._open = True
         self.refused_header_bytes = 0
 
@@ -99,8 +102,13 @@ class ResponseParser(Parser[ResponseMessage]):
         self.refused_header_bytes = header_bytes
         if len(fields) > self._max_fields:
             raise self._too_many()
+        if len(dict(fields)) != len(fields):
+            fields = joined(fields, RESPONSE_ONCE)
         special = [field for field in fields if field[0] in _SPECIAL]
-        headers = Headers([field for field in fields if field[0] not in _SPECIAL])
+        taken_out = _SPECIAL
+        if status == 101 and self._upgrade and hygiene.says_upgrade(Headers(special)):
+            taken_out = hygiene.UPGRADE_SPECIAL
+        headers = Headers([field for field in fields if field[0] not in taken_out])
         message = ResponseMessage(status, headers, header_bytes)
         message.keep_alive = version != b"HTTP/1.0"
         if special:
@@ -122,7 +130,15 @@ class ResponseParser(Parser[ResponseMessage]):
         chunked = message.framing is not None
         if status == 101:
             message.keep_alive = False
-            message.framing = None
+            if b"upgrade" not in message.headers.first:
+                message.framing = None
+            elif chunked or size:
+                raise RemoteProtocolError("http1.codec_error")
+            else:
+                message.framing = Tunnel()
+        elif self._method == b"CONNECT" and 200 <= status < 300:
+            message.keep_alive = False
+            message.framing = Tunnel()
         elif status == 204 and (chunked or size):
             raise RemoteProtocolError("http1.codec_error")
         elif self._method == b"HEAD" or status in {204, 304}:

@@ -274,6 +274,7 @@ class Http1ServerConnection:
         except OSError:
             return  # the handler will find out
         stream.info.wire_bytes_sent += len(writer.CONTINUE)
+        self._handler.continued()
 
     async def _end(self, stream: Http1ServerStream) -> None:
         """The last exchange of the connection is over."""
@@ -327,7 +328,8 @@ class Http1ServerConnection:
     def _peer_gone(self) -> None:
         """Called by the channel: the client closed while nobody reads."""
         self._watched = False
-        if self._stream is not None:
+        stream = self._stream
+        if stream is not None and not stream.finished:
             self._guard.fire(Cause.PEER_GONE)
 
     async def _refuse(self, error: RemoteProtocolError) -> None:
@@ -383,18 +385,36 @@ class Http1ServerConnection:
         if scope.cancelled_caught:
             self._context.stats.downstream_cx_delayed_close_timeout += 1
 
+    def check_body(self) -> None:
+        """Look whether the body that is on its way in can go on.
+
+        Raises:
+            RemoteProtocolError: its framing is broken.
+        """
+        error = self._parser.body_error
+        if error is not None:
+            raise error
+
     async def read_body(self) -> None:
         """Read once from the client, for the body that is on its way in.
 
         Raises:
             RemoteProtocolError: the framing is broken.
+            OSError: see receive().
+
+        Cancelled: see receive().
+        """
+        self.check_body()
+        self._parser.feed(await self.receive())
+
+    async def receive(self) -> bytes:
+        """What the client sends next.
+
+        Raises:
             OSError: the client has gone, and the reader does not run under the guard.
 
         Cancelled: also when the client has gone.
         """
-        error = self._parser.body_error
-        if error is not None:
-            raise error
         channel = self.channel
         try:
             while (data := channel.recv(BUFFER_BYTES)) is None:
@@ -402,7 +422,7 @@ class Http1ServerConnection:
         except OSError:
             data = b""
         if not data:
-            self._guard.fire(Cause.PEER_GONE)
+            self._peer_gone()
             await checkpoint()
             raise ConnectionResetError("the client has gone")
-        self._parser.feed(data)
+        return data

@@ -8,8 +8,9 @@ from trio.lowlevel import checkpoint
 
 from trio_envoy.http.body import Body
 from trio_envoy.http.h1 import writer
-from trio_envoy.http.h1.framing import Framing
+from trio_envoy.http.h1.framing import Framing, Tunnel
 from trio_envoy.http.h1.request_parser import RequestMessage
+from trio_envoy.http.h1.tunnel import RequestTunnel
 from trio_envoy.http.headers import Headers
 from trio_envoy.http.message import Request, Response
 from trio_envoy.net.channel import send_all, send_rest
@@ -19,7 +20,6 @@ from trio_envoy.util.deadlines import Cause, Guard
 if TYPE_CHECKING:
     from trio_envoy.http.h1.server import Http1ServerConnection
 
-_INFORMATIONAL: Final = frozenset({100, 102, 103})
 TURNS: Final = 8  # chunks without waiting before others get their turn
 
 
@@ -43,6 +43,8 @@ class Http1RequestBody:
         data = self._framing.take()
         if data is not None:
             self._taken(data)
+        else:
+            self._connection.check_body()
         return data
 
     async def read(self) -> bytes:
@@ -83,6 +85,7 @@ class Http1ServerStream:
         "_head",
         "_informed",
         "_message",
+        "_switched",
         "closes",
         "finished",
         "guard",
@@ -106,9 +109,11 @@ class Http1ServerStream:
         self.head_bytes = message.head_bytes
         self._head = message.method == b"HEAD"  # a filter may change the method
         self._informed = False
+        self._switched = False  # what is said now is no HTTP any more
         framing = message.framing
         if framing is not None:
-            message.body = Http1RequestBody(connection, self, framing)
+            make = RequestTunnel if isinstance(framing, Tunnel) else Http1RequestBody
+            message.body = make(connection, self, framing)
             info.wire_bytes_received += framing.wire_bytes
 
     @property
@@ -124,11 +129,11 @@ class Http1ServerStream:
     async def inform(self, status: int, headers: Headers) -> None:
         """Write an informational response: the first one, and only with proxy_100_continue (as Envoy, measured)."""
         connection = self._connection
-        wanted = connection.informs and status in _INFORMATIONAL and not self._message.http10
-        if not wanted or self._informed or self.responded:
+        if not connection.informs or self._informed or self.responded:
             return
         self._informed = True
-        data, _ = writer.response_head(status, headers, has_body=False, proper=connection.proper_case)
+        http10, proper = self._message.http10, connection.proper_case
+        data, _ = writer.response_head(status, headers, has_body=False, http10=http10, proper=proper)
         await send_all(connection.channel, data)
         self.info.wire_bytes_sent += len(data)
         self.info.header_bytes_sent += len(data) - data.find(b"\n") - 3
@@ -142,6 +147,9 @@ class Http1ServerStream:
         headers, body = response.headers, response.body
         framing = message.framing
         if self.closes or connection.closing or message.http10 or not (framing is None or framing.drained):
+            if body is not None and self._switches(response.status):
+                await self._switch(response.status, headers, body)
+                return
             self._say_whether_last(headers)
         data, encoding = writer.response_head(
             response.status, headers, body is not None, self._head, message.http10, connection.proper_case
@@ -160,6 +168,31 @@ class Http1ServerStream:
         if not over:
             assert body is not None, "only a body can be unfinished"
             await self._relay(body, chunked=encoding is writer.CHUNKED)
+        self.finished = True
+
+    def _switches(self, status: int) -> bool:
+        """Whether a response with this status is the end of HTTP on this connection."""
+        request = self._message
+        return status == 101 if request.protocol else status == 200 and request.method == b"CONNECT"
+
+    async def _switch(self, status: int, headers: Headers, body: Body) -> None:
+        """Answer an upgrade or a CONNECT, and relay what the upstream says from now on; the other way is the router's.
+
+        Cancelled: see respond().
+        """
+        connection, info = self._connection, self.info
+        data = writer.tunnel_head(status, headers, http10=self._message.http10, proper=connection.proper_case)
+        info.header_bytes_sent += len(data) - data.find(b"\n") - 3
+        self.guard.activity = info.response_start = connection.now()
+        self.responded = self.closes = self._switched = True
+        first = body.read_nowait()
+        if first:
+            info.bytes_sent = len(first)
+            data += first
+        await send_all(connection.channel, data)
+        info.wire_bytes_sent += len(data)
+        await self._relay(body, chunked=False)
+        connection.channel.shutdown_write()
         self.finished = True
 
     def _say_whether_last(self, headers: Headers) -> None:
@@ -210,8 +243,13 @@ class Http1ServerStream:
             info.wire_bytes_sent += len(last)
 
     def reset(self) -> None:
-        """Close the connection."""
-        self._connection.channel.close()
+        """Close the connection; behind an upgrade in order, so that the client gets what was said."""
+        channel = self._connection.channel
+        if self._switched and not channel.closed:
+            channel.shutdown_write()
+            self.finished = True
+        else:
+            channel.close()
 
     def close_after(self) -> None:
         """Say `connection: close`."""

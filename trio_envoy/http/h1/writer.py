@@ -89,11 +89,13 @@ class Encoding(Enum):
     NONE = auto()
     PLAIN = auto()  # content-length says where it ends, or the end of the connection does
     CHUNKED = auto()
+    TUNNEL = auto()  # as PLAIN; the end of it is that of our side of the connection
 
 
 NONE: Final = Encoding.NONE  # a look-up in an enum costs as much as a call
 PLAIN: Final = Encoding.PLAIN
 CHUNKED: Final = Encoding.CHUNKED
+TUNNEL: Final = Encoding.TUNNEL
 
 
 def proper_case(name: bytes) -> bytes:
@@ -163,11 +165,19 @@ def response_head(
     return line + (b"\r\n".join(parts) or b"\r\n"), encoding
 
 
+def tunnel_head(status: int, headers: Headers, *, http10: bool, proper: bool) -> bytes:
+    """The head of a response behind which there is no HTTP: fields as they are; see response_head."""
+    fields = [(proper_case(name), value) for name, value in headers] if proper else headers.items
+    return status_line(status, http10=http10) + b"\r\n".join([*map(_FIELD, fields), b"\r\n"])
+
+
 def request_encoding(request: Request) -> Encoding:
     """How the body of a request is framed."""
     if request.body is None:
         return NONE
-    return PLAIN if b"content-length" in request.headers.first else CHUNKED
+    if request.method == b"CONNECT":
+        return TUNNEL
+    return PLAIN if request.protocol or b"content-length" in request.headers.first else CHUNKED
 
 
 def request_head(request: Request, encoding: Encoding, full_url: bool = False, proper: bool = False) -> bytes:

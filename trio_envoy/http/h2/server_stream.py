@@ -176,6 +176,8 @@ class Http2ServerStream:
                     await sender.body(body, ready, self.guard)
             finally:
                 info.bytes_sent = sender.sent
+                if self._tunnel and self.incoming is not None:
+                    info.bytes_received = self.incoming.received  # also what nobody came to read
         info.wire_bytes_sent = info.header_bytes_sent + info.bytes_sent
         self.finished = True
 

@@ -13,7 +13,9 @@ from trio_envoy.upstream.pool import http1
 from trio_envoy.upstream.pool.base import Pool, PoolContext
 from trio_envoy.upstream.pool.keeper import Keeper
 
+_PRIORITY: Final = 1  # the bit of a pool's key
 _HTTP2: Final = 2  # added to the priority: the key of a pool that speaks HTTP/2
+_TCP: Final = 4  # of one whose connections carry bytes
 _DOWNSTREAM_HTTP2: Final = "HTTP/2"
 
 
@@ -77,11 +79,17 @@ class Pools:
         return without_port(name or request.authority).decode("latin-1")
 
     def _make(self, host: Host, key: int, name: str | None = None) -> Pool:
-        context = self._context(key & ~_HTTP2)
-        make = self._http2() if key & _HTTP2 else self._http1()
+        context = self._context(key & _PRIORITY)
+        make = self._http2() if key & _HTTP2 else self._tcp() if key & _TCP else self._http1()
         pool = host.pools[key if name is None else (key, name.lower())] = make(host, context, name or "")
         context.breakers.count_pools(1)
         return pool
+
+    def tcp(self, host: Host, context: LbContext) -> Pool:
+        """The pool for connections that carry the bytes of one stream."""
+        name = self._wanted_name(context)
+        key = context.priority + _TCP
+        return host.pools.get((key, name.lower())) or self._make(host, key, name)
 
     def _context(self, priority: int) -> PoolContext:
         """What the pools of a priority share; many clusters never need it."""
@@ -110,6 +118,12 @@ class Pools:
             self._make_http2 = http2.pool_maker(self._options, self._cluster.scope)
         return self._make_http2
 
+    @staticmethod
+    def _tcp() -> MakePool:
+        from trio_envoy.upstream.pool.tcp import TcpPool  # few need it
+
+        return TcpPool
+
     def drain(self, host: Host) -> None:
         """Use none of the host's connections again."""
         for pool in host.pools.values():
@@ -120,7 +134,7 @@ class Pools:
         self.drain(host)
         for key in host.pools:
             number = key if isinstance(key, int) else key[0]
-            self._breakers[number & ~_HTTP2].count_pools(-1)
+            self._breakers[number & _PRIORITY].count_pools(-1)
         host.pools = {}
 
 

@@ -14,6 +14,7 @@ import attrs
 from trio_envoy.extensions.filters.http.router import replies, timing
 from trio_envoy.extensions.filters.http.router.exchange import Exchange
 from trio_envoy.extensions.filters.http.router.strict import StrictCheck
+from trio_envoy.extensions.filters.http.router.tunnel import tunnel_of
 from trio_envoy.hcm.context import FilterContext
 from trio_envoy.hcm.filter import TerminalFilter
 from trio_envoy.hcm.stats import RouterStats
@@ -86,6 +87,9 @@ class RouterFilter(TerminalFilter):
             cluster.stats.upstream_rq_maintenance_mode += 1
             cluster.charge_response(None, 503, internal=stream.info.internal)
             return _given(replies.MAINTENANCE if self.tell else replies.MAINTENANCE_UNTOLD)
+        request = stream.request
+        if request.protocol or request.method == b"CONNECT" or action.tunnels is not None:
+            return tunnel_of(self, stream, route, action, cluster).run()
         return Exchange(self, stream, route, action, cluster).run()
 
     def timing(self, action: ForwardAction) -> timing.Timing:

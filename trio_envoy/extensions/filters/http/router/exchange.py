@@ -21,7 +21,7 @@ import trio
 from trio_envoy.config.core import RoutingPriority
 from trio_envoy.errors import UpstreamFailure
 from trio_envoy.extensions.filters.http.router import replies, timing
-from trio_envoy.extensions.filters.http.router.timing import settled
+from trio_envoy.extensions.filters.http.router.timing import Limited, settled
 from trio_envoy.extensions.filters.http.router.upload import Upload, pulled
 from trio_envoy.hcm.local_reply import finalize_response
 from trio_envoy.hcm.stream import HttpStream
@@ -60,16 +60,10 @@ _UPSTREAM_DURATION: Final = Cause.UPSTREAM_DURATION
 _NO_TRAILERS: Final = Headers()
 
 
-class _Limited(UpstreamFailure):
-    """An attempt met a limit of its own; for retries that is a local reset."""
-
-    def __init__(self, *, by_try: bool) -> None:
-        super().__init__("local reset", LR)
-        self.by_try = by_try  # per_try_timeout, else max_stream_duration
-
-
 class Exchange(LbContext):
     """The life of one request in the router; to balancers and pools it is what they know of each attempt."""
+
+    timed_at_once = False  # per_try_timeout does not wait for the end of the request
 
     __slots__ = (
         "_action",
@@ -89,6 +83,7 @@ class Exchange(LbContext):
         "_retrying",
         "_route",
         "_router",
+        "_source",
         "_stream",
         "_stream_ends",
         "_timed_out_before",
@@ -109,6 +104,7 @@ class Exchange(LbContext):
         self._route = route
         self._action = action
         self._cluster = cluster
+        self._source: Source = cluster  # of streams
         self._count_codes = router.count_codes and not stream.info.health_check
         self._timing = router.timings.get(action) or router.timing(action)
         self._policy: RetryPolicy | None = action.retry
@@ -134,7 +130,7 @@ class Exchange(LbContext):
         """
         self._prepare()
         self._limited = self._timing.per_try is not None or self._cluster.options.max_stream_duration is not None
-        stream, cluster = self._stream, self._cluster
+        stream, source = self._stream, self._source
         info = stream.info
         answer: Response | LocalReply | None
         while True:
@@ -142,9 +138,9 @@ class Exchange(LbContext):
             info.upstream_attempts = self._attempts
             try:
                 try:
-                    up = cluster.take(self, info.protocol)
+                    up = source.take(self, info.protocol)
                     if up is None:
-                        up = await cluster.wait(self, info.protocol)
+                        up = await source.wait(self, info.protocol)
                     self._up = up
                 finally:
                     info.upstream_host = self.host
@@ -247,7 +243,7 @@ class Exchange(LbContext):
         duration = self._cluster.options.max_stream_duration
         self._stream_ends = inf if duration is None else now + duration
         with trio.CancelScope(deadline=self._stream_ends) as scope:
-            if self._complete_at == self._complete_at:
+            if self._complete_at == self._complete_at or self.timed_at_once:
                 self._limit_try(scope, now)
             self._attempt_scope = scope
             try:
@@ -261,7 +257,7 @@ class Exchange(LbContext):
         if per_try is not None:
             scope.deadline = min(scope.deadline, now + per_try)
 
-    def _met_limit(self, *, by_try: bool) -> _Limited:
+    def _met_limit(self, *, by_try: bool) -> Limited:
         stats = self._cluster.stats
         if not by_try:
             stats.upstream_rq_max_duration_reached += 1
@@ -269,7 +265,7 @@ class Exchange(LbContext):
             stats.upstream_rq_per_try_timeout += 1
             assert self.host is not None, "it has a connection"
             self.host.rq_timeout += 1
-        return _Limited(by_try=by_try)
+        return Limited(by_try=by_try)
 
     def _opened(self, up: ClientStream) -> None:
         """There is a stream for this attempt: make the request ready for its host."""
@@ -298,6 +294,7 @@ class Exchange(LbContext):
         if self._informed or status not in _INFORMATIONAL:
             return
         self._informed = True
+        self._policy = None  # the response has begun: no other try
         if self._count_codes:
             self._count_unjudged(None, status)
         inform = self._stream.inform
@@ -316,13 +313,13 @@ class Exchange(LbContext):
         info, host = self._stream.info, self.host
         self._release()
         info.upstream_transport_failure = failure.transport
-        by_try = isinstance(failure, _Limited) and failure.by_try
+        by_try = isinstance(failure, Limited) and failure.by_try
         policy = self._policy
         if policy is not None and self._retries(policy.wants_reset(failure.reason, sent=failure.sent)):
             self._timed_out_before = by_try
             _blame(host)
             return None
-        if isinstance(failure, _Limited) and not by_try:
+        if isinstance(failure, Limited) and not by_try:
             return replies.MAX_DURATION if self._complete_at == self._complete_at else replies.MAX_DURATION_EARLY
         if by_try:
             timeout_reply = self._stream.timeout_reply
@@ -330,7 +327,9 @@ class Exchange(LbContext):
             if timeout_reply is not replies.TIMEOUT:
                 reply = replies.alternative(reply)
         else:
-            reply = replies.failed(failure, attempts=self._attempts, suppress=not self._router.tell)
+            reply = replies.failed(
+                failure, attempts=self._attempts, late=self._informed, suppress=not self._router.tell
+            )
         self._charge_abort(host, reply)
         return reply
 
@@ -346,7 +345,7 @@ class Exchange(LbContext):
         if self._counts_too is not None:
             self._counts_too.count(status)
 
-    def _responded(self, response: Response) -> Response | None:
+    def _responded(self, response: Response) -> Response | LocalReply | None:
         """Response headers are here."""
         stream, route, cluster = self._stream, self._route, self._cluster
         info, headers, host = stream.info, response.headers, self.host

@@ -9,7 +9,9 @@ from typing import Final
 
 import attrs
 
+from trio_envoy.errors import UpstreamFailure
 from trio_envoy.http.headers import Headers
+from trio_envoy.net.stream_info import LR
 from trio_envoy.routing.entry import ForwardAction
 from trio_envoy.routing.retry import RetryPolicy, whole_number
 
@@ -19,6 +21,18 @@ _EXPECTED: Final = b"x-envoy-expected-rq-timeout-ms"
 # Headers by which an internal client sets the timeout; the HCM has taken them from all others.
 CONTROLS: Final = frozenset({_TIMEOUT, _EXPECTED})
 _DIGITS: Final = tuple(b"%d" % number for number in range(1000))  # most answers come within a second
+
+
+class Limited(UpstreamFailure):
+    """An attempt met a limit of its own; for retries that is a local reset.
+
+    Attributes:
+        by_try: per_try_timeout, else max_stream_duration.
+    """
+
+    def __init__(self, *, by_try: bool) -> None:
+        super().__init__("local reset", LR)
+        self.by_try = by_try
 
 
 @attrs.frozen(eq=False)
