@@ -68,6 +68,11 @@ DR: Final = _BIT["DR"]
 LH: Final = _BIT["LH"]
 
 
+def flag(short: str) -> int:
+    """The bit of a flag by its short name."""
+    return _BIT[short]
+
+
 def flags_short(flags: int) -> str:
     """%RESPONSE_FLAGS%: short names joined by a comma, "-" for none."""
     return _render(flags, 0)
