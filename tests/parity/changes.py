@@ -15,8 +15,8 @@ from typing import Any
 
 import attrs
 
-import trio_envoy
 from tests.parity import samples
+from trio_envoy import config, extensions
 from trio_envoy.config import schema
 from trio_envoy.config.scalars import WRAPPERS
 from trio_envoy.errors import Path, render_path
@@ -86,8 +86,8 @@ def are_apart(one: Change, other: Change) -> bool:
 @functools.cache
 def honoured() -> Mapping[str, frozenset[str]]:
     """The fields that our config classes have, by the full name of the message."""
-    for module in pkgutil.walk_packages(trio_envoy.__path__, "trio_envoy."):
-        if not module.name.endswith("__main__"):
+    for package in (config, extensions):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             importlib.import_module(module.name)
     found: dict[str, frozenset[str]] = {}
     waiting: list[type] = [object]
