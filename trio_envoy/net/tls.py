@@ -122,6 +122,7 @@ class TlsChannel(SocketChannel):
         "_decrypt",
         "_early",
         "_encrypt",
+        "_failure",
         "_held",
         "_incoming",
         "_on_session",
@@ -157,6 +158,7 @@ class TlsChannel(SocketChannel):
         self._counts = counts
         self._held = False  # records, or a part of one, may be with the TLS library
         self._unsent: bytes | memoryview = b""  # made records that the socket has not taken
+        self._failure: OSError | None = None  # met behind bytes that were good
         self._begun = 0  # bytes of the plain text that they stand for, not told as taken yet
         self._early = b""  # readable() had to read it
         self._at_end = False
@@ -245,19 +247,41 @@ class TlsChannel(SocketChannel):
             return None
         if self._early:
             buffer[:1], self._early = self._early, b""
-            self.info.bytes_received += 1
-            return 1
-        received = self._read(buffer)
+            received: int | None = 1
+        else:
+            received = self._read(buffer)
         if received:
             self.info.bytes_received += received
         return received
 
+    def recv(self, limit: int) -> bytes | None:
+        """As recv_into, into bytes of its own."""
+        view = self.poller.view
+        if limit < len(view):
+            view = view[:limit]
+        received = self.recv_into(view)
+        return None if received is None else view[:received].tobytes()
+
     def _read(self, buffer: bytearray | memoryview) -> int | None:
         """As recv_into, and not counted."""
-        while not self._at_end:
+        for _ in range(TURNS):  # what TLS says to itself may come without an end
+            if self._at_end:
+                return 0
             try:
+                if self._failure is not None:
+                    raise self._failure
                 if self._held or self._feed():
-                    return self._open(buffer)
+                    size = len(buffer)
+                    received = self._decrypt(size, buffer)
+                    if received and received != size and not self._incoming.pending:
+                        self._held = False
+                    elif received:
+                        received += self._read_on(buffer, received)
+                    else:
+                        self._note_end()
+                    if self._outgoing.pending:
+                        self._answer()
+                    return received
             except ssl.SSLWantReadError:  # there was a part of a record, or nothing but TLS's own
                 self._held = False
                 self._answer()
@@ -265,33 +289,25 @@ class TlsChannel(SocketChannel):
                 return self._broken(error)
             if not self.can_read:
                 return None
-        return 0
+        return None
 
-    def _open(self, buffer: bytearray | memoryview) -> int:
-        """Decrypt what is held; 0 at the end."""
-        size = len(buffer)
-        received = self._decrypt(size, buffer)
-        if not received:
-            self._note_end()
-        elif received == size or self._incoming.pending:
-            received += self._open_more(buffer, received)
-        else:
-            self._held = False
-        if self._outgoing.pending:
-            self._answer()
-        return received
-
-    def _open_more(self, buffer: bytearray | memoryview, begin: int) -> int:
-        """Fill the buffer from `begin` with what else came; can_read stays set, as some may be left."""
+    def _read_on(self, buffer: bytearray | memoryview, begin: int) -> int:
+        """More has come than one record, or than was asked for: fill the buffer from `begin`."""
         rest = memoryview(buffer)[begin:]
         received = 0
-        self._held = self.can_read = True
         try:
-            while rest and (more := self._decrypt(len(rest), rest)):
+            while rest:
+                more = self._decrypt(len(rest), rest)
+                if not more:
+                    break
                 received += more
                 rest = rest[more:]
-        except ssl.SSLError:
-            pass  # the next call will say it again
+        except ssl.SSLWantReadError:
+            self._held = False
+            return received
+        except OSError as error:
+            self._failure = error  # the next call's
+        self.can_read = True
         return received
 
     def _answer(self) -> None:
@@ -319,47 +335,54 @@ class TlsChannel(SocketChannel):
         self._held = True
         return True
 
-    def recv(self, limit: int) -> bytes | None:
-        """As recv_into, into bytes of its own."""
-        view = self.poller.view[:limit]
-        received = self.recv_into(view)
-        return None if received is None else view[:received].tobytes()
-
     def send(self, data: Buffer) -> int:
         """Bytes taken; rule 2."""
         total = len(data)
-        sent = 0
         try:
-            if self._begun:
-                if not self._flush():
-                    return 0
-                sent, self._begun = self._begun, 0
-            view = data if total <= _PIECE_BYTES and not sent else memoryview(data)
-            while sent < total:
-                piece = view if view is data else view[sent : sent + _PIECE_BYTES]
-                self._encrypt(piece)
-                if not self._flush():
-                    self._begun = len(piece)
-                    break
-                sent += len(piece)
+            if total > _PIECE_BYTES or self._begun:
+                sent = self._send_pieces(memoryview(data))
+            elif total:
+                self._encrypt(data)
+                sent = total if self._flush() else 0
+                self._begun = total - sent
+            else:
+                sent = 0
         except OSError as error:
             self._broken(error)
             raise
         self.info.bytes_sent += sent
         return sent
 
+    def _send_pieces(self, data: memoryview) -> int:
+        """Bytes taken of what is long, or was begun."""
+        if self._begun and not self._flush():
+            return 0
+        sent, self._begun = self._begun, 0
+        while sent < len(data):
+            piece = data[sent : sent + _PIECE_BYTES]
+            self._encrypt(piece)
+            if not self._flush():
+                self._begun = len(piece)
+                break
+            sent += len(piece)
+        return sent
+
     def _flush(self) -> bool:
         """Send the records that were made; whether all have gone."""
-        while data := self._unsent or self._outgoing.read():
-            try:
-                sent = self._send(data)
-            except BlockingIOError:
-                sent = 0
-            if sent != len(data):
-                self._unsent = memoryview(data)[sent:]
-                self.can_write = False
-                return False
-            self._unsent = b""
+        records: Buffer = self._outgoing.read()
+        if self._unsent:
+            records = b"".join((self._unsent, records))
+        elif not records:
+            return True
+        try:
+            sent = self._send(records)
+        except BlockingIOError:
+            sent = 0
+        if sent != len(records):
+            self._unsent = memoryview(records)[sent:]
+            self.can_write = False
+            return False
+        self._unsent = b""
         return True
 
     def _broken(self, error: OSError) -> int:
