@@ -8,11 +8,11 @@ from hyperframe.frame import PingFrame, SettingsFrame
 from tests.http.h2.fakes import REQUEST, Peer, payload_of
 from trio_envoy.errors import RemoteProtocolError
 from trio_envoy.http.body import BytesBody
+from trio_envoy.http.h2 import driver
 from trio_envoy.http.h2.body import StreamBody
 from trio_envoy.http.h2.driver import HIGH_WATER
 from trio_envoy.http.h2.frames import PREFACE
 from trio_envoy.http.h2.options import Http2Options, KeepAlive
-from trio_envoy.http.h2.server import Http2ServerConnection
 from trio_envoy.http.headers import Headers
 from trio_envoy.http.message import Response
 from trio_envoy.http.options import CodecOptions
@@ -273,7 +273,7 @@ async def test_a_channel_that_is_closed_under_the_reader_is_at_its_end(http2, au
 
 
 async def test_who_stays_behind_is_not_waited_for_without_end(http2, autojump_clock, monkeypatch):
-    monkeypatch.setattr(Http2ServerConnection, "behind", True)
+    monkeypatch.setattr(driver, "_BEHIND", -1)
     async with http2.serving() as world:
         peer = Peer(world.channel)
         world.tasks.start_soon(peer.run)

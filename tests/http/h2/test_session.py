@@ -76,7 +76,7 @@ def test_the_settings_of_each_side_are_envoys():
     assert peer.remote_settings.max_concurrent_streams == 1024
     assert peer.remote_settings.initial_window_size == 16 << 20
     assert peer.outbound_flow_control_window == 24 << 20
-    assert server.begun
+    assert not server.mute
 
 
 def test_extended_connect_is_offered_where_it_is_allowed():
@@ -91,7 +91,7 @@ def test_what_is_no_preface(size):
 
     with pytest.raises(SessionError, match="preface"):
         deliver(server, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", size)
-    assert not server.begun
+    assert server.take_output() == b""
 
 
 def test_window_is_given_back_when_a_body_was_read():

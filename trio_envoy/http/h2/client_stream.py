@@ -312,7 +312,7 @@ class Http2ClientStream:
         failure = self._failure = UpstreamFailure(reason, flag, started=self._complete)
         self._ending = ending
         self._body.fail(failure)
-        self.sender.wake.set()
+        self.sender.wake()
         self._wake.set()
         self._stop_waiting()
 

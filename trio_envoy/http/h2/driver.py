@@ -28,7 +28,8 @@ from trio_envoy.util.wake import Wake
 
 HIGH_WATER: Final = 64 * 1024  # bytes that wait for the socket; above it bodies wait too
 _TURNS: Final = 8  # reads without waiting before others get their turn
-_CATCH_UP: Final = 8  # turns at most; see Driver.behind
+_BEHIND: Final = 100  # streams that are over before their tasks
+_CATCH_UP: Final = 8  # turns at most
 _PATIENCE: Final = 1.0  # s; linger() without a time of its own
 
 
@@ -80,12 +81,7 @@ class Driver(Events, Generic[S]):
     @property
     def congested(self) -> bool:
         """The socket takes less than we have; bodies wait."""
-        return len(self._out) + self.unflushed > HIGH_WATER
-
-    @property
-    def behind(self) -> bool:
-        """Many streams are over, but not their tasks, which get some turns before more is read."""
-        return False
+        return len(self._out.data) + self.unflushed > HIGH_WATER
 
     def credit(self, state: StreamState, size: int) -> None:
         """So much of a body was read."""
@@ -213,12 +209,12 @@ class Driver(Events, Generic[S]):
         if state is None:
             self.wake_senders()
         elif state.user is not None:
-            state.user.sender.wake.set()
+            state.user.sender.wake()
 
     def wake_senders(self) -> None:
         """There may be room: for the connection, or in the socket."""
         for stream in self.streams.values():
-            stream.sender.wake.set()
+            stream.sender.wake()
 
     async def receive(self) -> memoryview | None:
         """The next bytes of the peer, to be worked through before anything is awaited; None when there will be none."""
@@ -249,7 +245,12 @@ class Driver(Events, Generic[S]):
             turns += 1
             if turns % _TURNS == 0:
                 await checkpoint()
-            for _ in range(_CATCH_UP):
-                if not self.behind:
-                    break
-                await checkpoint()
+            if len(self.streams) > _BEHIND:
+                await self._catch_up()
+
+    async def _catch_up(self) -> None:
+        """Where many streams are over, but not their tasks, these get some turns before more is read."""
+        for _ in range(_CATCH_UP):
+            if len(self.streams) <= self.session.open_streams + _BEHIND:
+                break
+            await checkpoint()

@@ -33,6 +33,7 @@ class Outbound:
         last_id: the highest stream of the peer that was taken (servers).
         send_window: bytes that we may send on all streams together.
         kept: bytes of header fields that are held for streams.
+        mute: nothing is sent: a server before the client's preface, or an end that has no more to say.
     """
 
     def __init__(self, options: Http2Options, *, client: bool) -> None:
@@ -42,6 +43,7 @@ class Outbound:
         self.last_id = 0
         self.send_window = frames.DEFAULT_WINDOW
         self.kept = 0
+        self.mute = not client
         self._encoder = Encoder()
         self._next_id = 1
         self._takes_more = True  # streams of the peer
@@ -61,7 +63,7 @@ class Outbound:
     def take_output(self) -> bytes:
         """What is to be sent now."""
         out = self._out
-        if not out:
+        if not out or self.mute:
             return b""
         self.floods.turn()
         data = b"".join(out)

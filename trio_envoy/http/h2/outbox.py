@@ -20,22 +20,23 @@ class Outbox:
     """What the socket has not taken yet.
 
     Attributes:
+        data: the bytes.
         frames: how many are not gone to their last byte.
         controls: acknowledgements and resets among them.
     """
 
-    __slots__ = ("_batches", "_data", "_gone", "_stats", "controls", "frames")
+    __slots__ = ("_batches", "_gone", "_stats", "controls", "data", "frames")
 
     def __init__(self, stats: Http2Stats) -> None:
         self._stats = stats
-        self._data = bytearray()
+        self.data = bytearray()
         self._batches: deque[tuple[int, int, int]] = deque()  # bytes, frames, controls of each add()
         self._gone = 0  # bytes of the first batch that the socket has
         self.frames = 0
         self.controls = 0
 
     def __len__(self) -> int:
-        return len(self._data)
+        return len(self.data)
 
     def add(self, data: bytes, sent: int) -> None:
         """Keep whole frames, of which the socket has taken the first `sent` bytes."""
@@ -48,17 +49,17 @@ class Outbox:
                 frames += 1
                 if kind == _RST_STREAM or (kind in _ACKNOWLEDGED and flags & _ACK):
                     controls += 1
-        self._data += data[sent:]
+        self.data += data[sent:]
         self._batches.append((size - sent, frames, controls))
         self._count(frames, controls)
 
     def first(self, size: int) -> bytes:
         """Up to so many bytes, to be sent next."""
-        return bytes(self._data[:size])
+        return bytes(self.data[:size])
 
     def sent(self, size: int) -> None:
         """The socket has taken so many bytes more."""
-        del self._data[:size]
+        del self.data[:size]
         self._gone += size
         batches = self._batches
         while batches and self._gone >= batches[0][0]:
@@ -68,7 +69,7 @@ class Outbox:
 
     def clear(self) -> None:
         """The connection is gone."""
-        self.sent(len(self._data))
+        self.sent(len(self.data))
 
     def _count(self, frames: int, controls: int) -> None:
         self.frames += frames

@@ -29,17 +29,21 @@ class Sender:
         state: of the stream.
         ended: our side is done.
         sent: bytes of payload so far.
-        wake: set when there may be room again.
     """
 
-    __slots__ = ("_driver", "ended", "sent", "state", "wake")
+    __slots__ = ("_driver", "_wake", "ended", "sent", "state")
 
     def __init__(self, driver: Driver[Any], state: StreamState) -> None:
         self._driver = driver
         self.state = state
         self.ended = False
         self.sent = 0
-        self.wake = Wake()
+        self._wake: Wake | None = None  # few wait for room
+
+    def wake(self) -> None:
+        """There may be room again."""
+        if self._wake is not None:
+            self._wake.set()
 
     def head(self, fields: Fields, *, ended: bool) -> None:
         """Send a head or trailers.
@@ -130,7 +134,9 @@ class Sender:
             if sent or not rest:
                 continue
             if not driver.unflushed:
-                await self.wake.wait()
+                if self._wake is None:
+                    self._wake = Wake()
+                await self._wake.wait()
                 continue
             driver.flush()  # then there may be room again
             turns += 1

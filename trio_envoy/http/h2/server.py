@@ -31,7 +31,6 @@ from trio_envoy.util.deadlines import Cause, Guard
 _CROWDED: Final = "http2.header_budget_exceeded"  # details; ours, Envoy has no such limit
 _STREAM_AT_FAULT: Final = "http2.unknown.nghttp2.error"  # details
 _WALL_SECONDS: Final = 1.0  # how long the offset of the wall clock is trusted
-_BEHIND: Final = 100  # streams; see Driver.behind
 
 
 class Http2ServerConnection(Driver[Http2ServerStream]):
@@ -62,17 +61,7 @@ class Http2ServerConnection(Driver[Http2ServerStream]):
         self.now = trio.lowlevel.current_clock().current_time
         self._wall = 0.0  # wall clock minus Trio's, looked at once in _WALL_SECONDS
         self._wall_until = -inf
-        self._silent = False  # the connection ends without a word, because of what came
         self._resets = Resets()
-
-    def flush(self) -> None:
-        """Send what there is; nothing before the client's preface, as Envoy."""
-        if self.session.begun and not self._silent:
-            super().flush()
-
-    @property
-    def behind(self) -> bool:
-        return len(self.streams) > self.session.open_streams + _BEHIND
 
     async def serve(self) -> None:
         """Serve streams until the client, a deadline or a drain ends it.
@@ -157,7 +146,7 @@ class Http2ServerConnection(Driver[Http2ServerStream]):
         else:
             self.context.stats.downstream_cx_protocol_error += 1
         if error.silent:
-            self._silent = True
+            self.session.mute = True
         else:
             self.flush()
         self._end_head(error.details, DPE)
@@ -200,8 +189,6 @@ class Http2ServerConnection(Driver[Http2ServerStream]):
     def _rest(self) -> None:
         """There are no streams: the idle time runs."""
         now, idle = self.now(), self.context.options.idle_timeout
-        if self._workers is not None:
-            self._workers.rest()
         if self._draining:
             if self._final:
                 self._guard.fire(Cause.DRAIN)
@@ -268,7 +255,6 @@ class Http2ServerConnection(Driver[Http2ServerStream]):
         self.session.release(stream.state)
         del self.streams[stream.state.id]
         self.stats.streams_active -= 1
-        self.flush_soon()
         if not self.streams:
             self._rest()
 

@@ -223,4 +223,5 @@ class Http2ServerStream:
             connection = self._connection
             if connection.session.reset(self.state, self._code(h2.NO_ERROR)):
                 connection.stats.tx_reset += 1
+                connection.flush_soon()
         self.incoming = None

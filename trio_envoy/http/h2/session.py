@@ -89,11 +89,6 @@ class Session(Outbound):
             self._on_continuation,
         )
 
-    @property
-    def begun(self) -> bool:
-        """The client's preface is here; before it a server says nothing."""
-        return not self._preface_left
-
     def receive(self, data: bytes | memoryview) -> None:
         """Take bytes from the peer; `events` is told of what is in them. A view is not kept.
 
@@ -128,8 +123,10 @@ class Session(Outbound):
         begin = frames.PREFACE[len(frames.PREFACE) - left :]
         if not begin.startswith(bytes(data[:left])):
             raise SessionError("this is not the preface of HTTP/2")
-        self._preface_left -= min(left, len(data))
-        return min(left, len(data))
+        taken = min(left, len(data))
+        self._preface_left -= taken
+        self.mute = taken < left
+        return taken
 
     def _check_order(self, kind: int, flags: int, stream_id: int) -> None:
         """The first frame is SETTINGS, and a block of header fields is not interrupted."""

@@ -1,24 +1,27 @@
 """The tasks that serve the streams of one downstream connection: each serves one stream after the other.
 
-A task and a guard are dearer than a small request, so whoever is done with a stream waits for the next one. Each stream
-still has a task to itself as long as it lasts, and a deadline or a reset ends that stream and no other.
+To make a task and its scope costs a good part of what a small request costs, so whoever is done with a stream waits a
+while for the next one. Each stream still has a task to itself as long as it lasts, and a deadline or a reset ends that
+stream and no other.
 """
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 import trio
 
 from trio_envoy.http.codec import Handler
-from trio_envoy.util.deadlines import Guard, Timers
+from trio_envoy.util.deadlines import Cause, Guard, Timers
 from trio_envoy.util.wake import Wake
 
 if TYPE_CHECKING:
     from trio_envoy.http.h2.server import Http2ServerConnection
     from trio_envoy.http.h2.server_stream import Http2ServerStream
 
-_SPARE: Final = 1  # tasks that a connection without streams keeps
+_PATIENCE: Final = 2.0  # s; a task that has no stream for so long goes
+_IDLE: Final = int(Cause.CONNECTION_IDLE)  # a plain number is cheaper
 
 
 class Worker:
@@ -59,10 +62,16 @@ class Workers:
         self._tasks = tasks
         self._idle: list[Worker] = []  # the last one was busy last
         self._over = False
+        self._now = trio.lowlevel.current_clock().current_time
 
     def take(self) -> Worker:
         """One without a stream; it gets one and is told: start()."""
-        return self._idle.pop() if self._idle else Worker(self._timers)
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.guard.fired is None:  # else it is about to go
+                worker.guard.at[_IDLE] = inf
+                return worker
+        return Worker(self._timers)
 
     def start(self, worker: Worker, stream: Http2ServerStream) -> None:
         """Let it serve this stream."""
@@ -72,12 +81,6 @@ class Workers:
         else:
             worker.running = True
             self._tasks.start_soon(self._run, worker)
-
-    def rest(self) -> None:
-        """There is no stream: few will do."""
-        for worker in self._idle[_SPARE:]:
-            worker.wake.set()
-        del self._idle[_SPARE:]
 
     def end(self) -> None:
         """There will be no stream any more; those that are there are served to their end."""
@@ -94,9 +97,7 @@ class Workers:
                     await self._serve(worker)
                 stream, cause = worker.stream, guard.fired
                 if stream is None:
-                    if cause is None:
-                        return
-                    continue
+                    return
                 try:
                     if cause is not None and not stream.finished:
                         with guard.open():
@@ -114,8 +115,11 @@ class Workers:
         while True:
             stream = worker.stream
             if stream is None:
-                if self._over or guard.fired is not None:
+                if self._over:
                     return
+                at = guard.at[_IDLE] = self._now() + _PATIENCE
+                if at < guard.planned:
+                    guard.plan(at)
                 self._idle.append(worker)
                 try:
                     await worker.wake.wait()
