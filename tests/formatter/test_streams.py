@@ -19,6 +19,7 @@ def rendered(template, **attributes):
     ("operator", "attributes", "expected", "unset"),
     [
         ("ACCESS_LOG_TYPE", {"end": nan}, "NotSet", "DownstreamEnd"),
+        ("ACCESS_LOG_TYPE", {"end": nan, "log_type": b"DownstreamStart"}, "DownstreamStart", "DownstreamEnd"),
         ("PROTOCOL", {"protocol": "HTTP/2"}, "HTTP/2", "-"),
         ("RESPONSE_CODE", {"status": 503}, "503", "0"),
         ("RESPONSE_CODE_DETAILS", {"details": "a b c"}, "a_b_c", "-"),

@@ -18,6 +18,7 @@ from trio_envoy.config.accesslog_filter import (
     GrpcStatus,
     GrpcStatusFilter,
     HeaderFilter,
+    LogTypeFilter,
     ResponseFlagFilter,
     RuntimeFilter,
 )
@@ -26,6 +27,7 @@ from trio_envoy.config.types import FractionalPercent
 from trio_envoy.errors import ConfigError
 from trio_envoy.formatter.context import LogContext
 from trio_envoy.formatter.requests import grpc_status
+from trio_envoy.formatter.streams import log_type
 from trio_envoy.http.headers import Headers
 from trio_envoy.http.message import Request
 from trio_envoy.matching.headers import request_test
@@ -72,6 +74,8 @@ def compile_filter(config: AccessLogFilter, services: Services) -> Passes:
         return _grpc(config.grpc_status_filter)
     if config.runtime_filter is not None:
         return _runtime(config.runtime_filter, services)
+    if config.log_type_filter is not None:
+        return _log_type(config.log_type_filter)
     raise ConfigError("an access-log filter needs one kind of filter", at=config)
 
 
@@ -116,6 +120,12 @@ def _grpc(config: GrpcStatusFilter) -> Passes:
         return ((_UNKNOWN if status is None else status) in statuses) is not exclude
 
     return passes
+
+
+def _log_type(config: LogTypeFilter) -> Passes:
+    types = frozenset(each.value.encode() for each in config.types)
+    exclude = config.exclude
+    return lambda context: (log_type(context) in types) is not exclude
 
 
 def _runtime(config: RuntimeFilter, services: Services) -> Passes:

@@ -184,6 +184,44 @@ class GrpcStatusFilter:
     exclude: bool = False
 
 
+class AccessLogType(enum.StrEnum):
+    """What an entry is written for.
+
+    Proto: envoy.data.accesslog.v3.AccessLogType
+    """
+
+    NotSet = "NotSet"
+    TcpUpstreamConnected = "TcpUpstreamConnected"
+    TcpPeriodic = "TcpPeriodic"
+    TcpConnectionStart = "TcpConnectionStart"
+    TcpConnectionEnd = "TcpConnectionEnd"
+    DownstreamStart = "DownstreamStart"
+    DownstreamPeriodic = "DownstreamPeriodic"
+    DownstreamEnd = "DownstreamEnd"
+    UpstreamPoolReady = "UpstreamPoolReady"
+    UpstreamPeriodic = "UpstreamPeriodic"
+    UpstreamEnd = "UpstreamEnd"
+    DownstreamTunnelSuccessfullyEstablished = "DownstreamTunnelSuccessfullyEstablished"
+    UdpTunnelUpstreamConnected = "UdpTunnelUpstreamConnected"
+    UdpPeriodic = "UdpPeriodic"
+    UdpSessionEnd = "UdpSessionEnd"
+
+
+@attrs.frozen(kw_only=True)
+class LogTypeFilter:
+    """By what the entry is written for.
+
+    Attributes:
+        types: these.
+        exclude: all but these.
+    """
+
+    __proto__: ClassVar[str] = "envoy.config.accesslog.v3.LogTypeFilter"
+
+    types: tuple[AccessLogType, ...] = ()
+    exclude: bool = False
+
+
 @attrs.frozen(kw_only=True)
 class AccessLogFilter:
     """Which requests are logged (oneof filter_specifier, required).
@@ -198,6 +236,7 @@ class AccessLogFilter:
         header_filter: by a request header.
         response_flag_filter: by response flags.
         grpc_status_filter: by gRPC status.
+        log_type_filter: by what the entry is written for.
     """
 
     __proto__: ClassVar[str] = "envoy.config.accesslog.v3.AccessLogFilter"
@@ -211,3 +250,4 @@ class AccessLogFilter:
     header_filter: HeaderFilter | None = None
     response_flag_filter: ResponseFlagFilter | None = None
     grpc_status_filter: GrpcStatusFilter | None = None
+    log_type_filter: LogTypeFilter | None = None

@@ -150,6 +150,25 @@ class UpgradeConfig:
 
 
 @attrs.frozen(kw_only=True)
+class HcmAccessLogOptions:
+    """Which entries of access logs are written before a stream has ended.
+
+    Attributes:
+        access_log_flush_interval: seconds between entries of a stream that goes on; None: there are none.
+        flush_access_log_on_new_request: when its route is known.
+        flush_log_on_tunnel_successfully_established: when an upgrade or a CONNECT was answered so.
+    """
+
+    __proto__: ClassVar[str] = (
+        "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.HcmAccessLogOptions"
+    )
+
+    access_log_flush_interval: float | None = None
+    flush_access_log_on_new_request: bool = False
+    flush_log_on_tunnel_successfully_established: bool = False
+
+
+@attrs.frozen(kw_only=True)
 class ProxyStatusConfig:
     """What `proxy-status` tells (oneof proxy_name).
 
@@ -249,6 +268,9 @@ class HttpConnectionManager:
         delayed_close_timeout: seconds for a peer to read what we wrote before the close; None is 1, 0
             closes at once.
         access_log: one entry a request.
+        access_log_options: which entries are written before the end of a request.
+        access_log_flush_interval: deprecated, in access_log_options.
+        flush_access_log_on_new_request: deprecated, in access_log_options.
         use_remote_address: the peer's address is the client's; None is False.
         xff_num_trusted_hops: entries of `x-forwarded-for` to trust from the right.
         original_ip_detection_extensions: who finds the client's address, instead of the two before.
@@ -300,6 +322,9 @@ class HttpConnectionManager:
     drain_timeout: float | None = None
     delayed_close_timeout: float | None = None
     access_log: tuple[AccessLog, ...] = ()
+    access_log_options: HcmAccessLogOptions | None = None
+    access_log_flush_interval: float | None = None
+    flush_access_log_on_new_request: bool = False
     use_remote_address: bool | None = None
     xff_num_trusted_hops: int = 0
     original_ip_detection_extensions: tuple[TypedExtensionConfig, ...] = ()

@@ -51,10 +51,13 @@ def _details(command: Command) -> Getter:
     return lambda context: one_word(context.info.details)
 
 
-def _log_type(context: LogContext) -> bytes:
-    """Logs are written when the stream has ended; before that it is a header that asks."""
-    end = context.info.end
-    return b"DownstreamEnd" if end == end else b"NotSet"  # nan: not over yet
+def log_type(context: LogContext) -> bytes:
+    """What an entry is written for, as %ACCESS_LOG_TYPE% says it.
+
+    Most are written when the stream has ended; those before that say what they are, or it is a header that asks.
+    """
+    info = context.info
+    return info.log_type or (b"DownstreamEnd" if info.end == info.end else b"NotSet")  # nan: not over yet
 
 
 def _environment(command: Command) -> Getter:
@@ -95,7 +98,7 @@ def _metadata(command: Command) -> Getter:
 
 
 ROWS: Final[Mapping[str, Row]] = {
-    "ACCESS_LOG_TYPE": plain(Kind.TEXT, _log_type),
+    "ACCESS_LOG_TYPE": plain(Kind.TEXT, log_type),
     "PROTOCOL": plain(Kind.TEXT, Inline("{protocols}.get(info.protocol)", {"protocols": _PROTOCOLS})),
     "RESPONSE_CODE": _count("status"),
     "RESPONSE_CODE_DETAILS": Row(Kind.TEXT, _details, Takes.ARGUMENT),

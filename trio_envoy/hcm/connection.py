@@ -134,6 +134,8 @@ class HcmConnection:
             guard.arm(Cause.REQUEST, start + manager.request_timeout)
         if manager.max_stream_duration is not None:
             guard.arm(Cause.MAX_STREAM_DURATION, start + manager.max_stream_duration)
+        if manager.early_entries is not None:
+            manager.early_entries.begun(stream)
         here = codec.request.body is None or codec.request_here
         return self._exchange(stream) if here else self._exchange_with_tasks(stream)
 
@@ -193,6 +195,8 @@ class HcmConnection:
             info.virtual_host = route.virtual_host.name
             if isinstance(route.action, ForwardAction):
                 info.upstream_cluster = route.action.cluster
+        if manager.early_entries is not None:
+            manager.early_entries.routed(stream)
         if request.protocol or request.method == b"CONNECT":
             return manager.upgrades.admit(stream)
         return None
@@ -226,6 +230,8 @@ class HcmConnection:
             manager.stats.downstream_rq_response_before_rq_complete += 1
         info.status = response.status
         stream.response = response
+        if manager.early_entries is not None:
+            manager.early_entries.answered(stream)
 
     async def _respond(self, stream: HttpStream, response: Response) -> None:
         self._dress(stream, response)

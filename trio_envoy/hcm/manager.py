@@ -21,6 +21,7 @@ from trio_envoy.errors import ConfigError, Faults
 from trio_envoy.hcm.codecs import Codecs
 from trio_envoy.hcm.connection import HcmConnection
 from trio_envoy.hcm.context import FilterContext
+from trio_envoy.hcm.early_entries import early_entries
 from trio_envoy.hcm.edge import Edge
 from trio_envoy.hcm.filter import HttpFilter, HttpFilterChain, Slot, TerminalFilter
 from trio_envoy.hcm.local_reply import to_response
@@ -92,8 +93,12 @@ class HttpConnectionManager:
             )
         with faults:
             self.upgrades = Upgrades(config.upgrade_configs, self.stats, self._chain)
+        self.access_logs: tuple[AccessLog, ...] = ()
         with faults:
             self.access_logs = tuple(AccessLog(entry, self.services) for entry in config.access_log)
+        self.early_entries = None
+        with faults:
+            self.early_entries = early_entries(config, self.access_logs, self.services)
         faults.raise_all()
         self.server_name = config.server_name.encode() or b"envoy"
         self.server_header = config.server_header_transformation

@@ -202,6 +202,7 @@ class StreamInfo:
     upstream_connect_start: float = nan
     upstream_connect_end: float = nan
     termination_details: str = ""
+    log_type: bytes | None = None  # %ACCESS_LOG_TYPE% while an entry is written before the end
     local_reply_body: bytes = b""
     metadata: dict[str, dict[str, Any]] | None = None
     response_trailers: Any = None
