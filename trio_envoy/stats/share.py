@@ -92,7 +92,7 @@ class Reporter:
             bins = value.take()
             if bins:
                 yield Row(prefix, kind, name, bins)
-        elif value is not UNUSED and self._sent.get((prefix, name)) != value:
+        elif value is not UNUSED and self._sent.get((prefix, name), "") != value:
             self._sent[prefix, name] = value
             yield Row(prefix, kind, name, value)
 

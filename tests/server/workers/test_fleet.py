@@ -58,6 +58,10 @@ static_resources:
                 direct_response: {{status: 200}}
               - match: {{prefix: /hello}}
                 direct_response: {{status: 200, body: {{inline_string: hello}}}}
+  - name: nothing
+    stat_prefix: nothing
+    address: {{socket_address: {{address: 127.0.0.1, port_value: 0}}}}
+    filter_chains: [{{filter_chain_match: {{destination_port: 1}}}}]
 """
 ON_PORT_0 = "{socket_address: {address: 127.0.0.1, port_value: 0}}"
 MANY = 64  # connections: the chance that all of them go to one of two workers is 2^-63
@@ -79,7 +83,7 @@ class World:
         self.command = command
         self.access_log = access_log
         self.ask = command.ask
-        self.port = 0
+        self.ports = {}
         self.streams = []
 
     async def text(self, path):
@@ -109,7 +113,7 @@ class World:
         return descendants(self.command.process.pid)
 
     async def connect(self):
-        return await trio.open_tcp_stream("127.0.0.1", self.port)
+        return await trio.open_tcp_stream("127.0.0.1", self.ports["l"])
 
     async def get(self, path, stream=None, *, close=False):
         """The head of an answer, on this connection or one of its own."""
@@ -119,6 +123,12 @@ class World:
         end = "connection: close\r\n" if close else ""
         await stream.send_all(f"GET {path} HTTP/1.1\r\nhost: a\r\n{end}\r\n".encode())
         return await answer(stream)
+
+    async def debug_lines(self):
+        """Let each worker write lines at level debug to the log."""
+        for _ in range(MANY):
+            async with await trio.open_tcp_stream("127.0.0.1", self.ports["nothing"]) as stream:
+                assert not await stream.receive_some()
 
     async def connections_to_both(self):
         """Connections that have had an answer, at least one to each worker."""
@@ -164,8 +174,8 @@ async def two_workers(directory, *arguments, clusters=NOBODY, address=ON_PORT_0,
     config = config.replace("ACCESS_LOG", str(access_log))
     async with serving(directory, config, "--concurrency", 2, *arguments) as command:
         world = World(command, access_log)
-        listeners = await world.text("/listeners")
-        world.port = int(listeners.rpartition(":")[2]) if "127.0.0.1" in listeners else 0
+        ports = re.findall(r"^(\w+)::127.0.0.1:(\d+)$", await world.text("/listeners"), re.MULTILINE)
+        world.ports = {name: int(port) for name, port in ports}
         try:
             yield world
         finally:
@@ -220,7 +230,7 @@ async def test_both_serve_and_the_admin_shows_the_sum(tmp_path):
         assert sum(shares) == MANY
         assert stats["cluster.up.upstream_rq_200"] == MANY
         assert stats["cluster.up.membership_total"] == 1  # not once for each worker
-        assert stats["listener_manager.total_listeners_active"] == 1
+        assert stats["listener_manager.total_listeners_active"] == 2
         assert stats["cluster_manager.active_clusters"] == 1
         clusters = await world.text("/clusters")
         assert f"::rq_total::{MANY}\n" in clusters
@@ -304,7 +314,7 @@ async def test_one_that_is_killed_is_replaced_and_the_other_ones_requests_go_on(
         assert f"worker 0 (pid {killed}) was ended by signal 9 (Killed); another one takes its" in world.command.said()
         assert (await world.ask("/ready")).status == 200
         await world.connections_to_both()
-        shares = await world.stats("worker_..downstream_cx_active")
+        shares = await world.stats("0.worker_..downstream_cx_active")
         assert min(shares.values()) > 0
 
 
@@ -372,8 +382,9 @@ async def test_runtime_and_log_levels_reach_all_and_those_that_come_later(tmp_pa
         os.kill(killed, signal.SIGKILL)
         await eventually(lambda: world.pids()[1] != killed)
         await eventually(lambda: _all_are(world, "/sometimes", b"200"))
+        await world.debug_lines()
         for pid in world.pids():
-            assert re.search(rf"\[{pid}\]\[debug\]", world.command.said())
+            assert f"[{pid}][debug][conn_handler]" in world.command.said()
 
 
 async def _all_are(world, path, status):
@@ -395,7 +406,7 @@ async def test_drained_listeners_are_closed_in_all_processes(tmp_path):
         await eventually(refused)
         for stream in streams:
             assert b"200 OK" in await world.get("/hello", stream)
-        assert await world.stat("listener_manager.listener_stopped") == 1
+        assert await world.stat("listener_manager.listener_stopped") == 2
         killed = world.pids()[0]
         os.kill(killed, signal.SIGKILL)
         await eventually(lambda: world.pids()[0] != killed)
@@ -409,13 +420,14 @@ async def test_a_graceful_drain_reaches_all(tmp_path):
 
         for stream in streams:
             assert b"connection: close" in await world.get("/hello", stream)
-        await eventually(lambda: _is(world, "listener_manager.listener_stopped", 1))
+        await eventually(lambda: _is(world, "listener_manager.listener_stopped", 2))
 
 
 async def test_logs_are_opened_anew_by_all_and_nobody_keeps_the_old_file(tmp_path):
     log = tmp_path / "application.log"
     async with two_workers(tmp_path, "--file-flush-interval-msec", 50, "--log-path", log) as world:
         await eventually(lambda: log.read_text().count("takes connections") == 2)
+        pids = re.findall(r"pid (\d+)\) takes", log.read_text())
         for path in (log, world.access_log):
             path.rename(path.with_suffix(".old"))
         world.command.send(signal.SIGUSR1)
@@ -429,7 +441,9 @@ async def test_logs_are_opened_anew_by_all_and_nobody_keeps_the_old_file(tmp_pat
         for pid in (world.command.process.pid, *world.processes()):
             held = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
             assert not [path for path in held if path.endswith(".old")], pid
-        await eventually(lambda: len(set(re.findall(r"\[(\d+)\]\[debug\]\[", log.read_text()))) >= 2)
+        await world.debug_lines()
+        for pid in pids:
+            assert f"[{pid}][debug][conn_handler]" in log.read_text()
 
 
 @pytest.mark.parametrize("more", ["enable_reuse_port: false", "tcp_keepalive: {keepalive_probes: 3}"])

@@ -82,7 +82,7 @@ class _Seat:
 
     Attributes:
         index: of the place.
-        serial: of the worker; -1 while there is none.
+        serial: of the worker, the last one while there is none; -1 before the first one.
         pid: of its process; 0 until that is known.
         link: to it.
         failures: workers in a row that ended young.
@@ -94,7 +94,6 @@ class _Seat:
         told_hung: that has been logged.
         fault: why it can't listen.
         end: how it has ended; None until that is known.
-        changed: set, and replaced, when something of this changes.
     """
 
     index: int
@@ -111,12 +110,6 @@ class _Seat:
     told_hung: bool = False
     fault: str = ""
     end: Ended | None = None
-    changed: trio.Event = attrs.Factory(trio.Event)
-
-    def tell_change(self) -> None:
-        """Wake who waits for something to change here."""
-        self.changed.set()
-        self.changed = trio.Event()
 
 
 class Fleet:
@@ -147,11 +140,12 @@ class Fleet:
         self._spawner_gone = False
         self.lost = False
         self._seats = [_Seat(index) for index in range(self.count)]
-        self._next_serial = 0
+        self._next_serial = self.count  # the first ones are numbered by their seats
         self._ledger = Ledger(server.services.stats)
         self._hosts = HostLedger(self._book)
         self._drains: list[tuple[float, DrainListeners]] = []
         self._opened = trio.Event()
+        self._changed = trio.Event()  # set, and replaced, when something about a worker has changed
         self._lead()
 
     def _lead(self) -> None:
@@ -198,7 +192,7 @@ class Fleet:
         with trio.move_on_after(_ANSWER):
             for seat, number in asked:
                 while seat.link is not None and seat.answered < number:
-                    await seat.changed.wait()
+                    await self._changed.wait()
 
     async def open(self) -> None:
         """Clusters are warm: return when all workers take connections.
@@ -207,11 +201,15 @@ class Fleet:
             BindError: one of them can't.
         """
         self._opened.set()
-        for seat in self._seats:
-            while not seat.listening:
+        while not all(seat.listening for seat in self._seats):
+            for seat in self._seats:
                 if seat.fault:
                     raise CannotStart(seat.fault)
-                await seat.changed.wait()
+            await self._changed.wait()
+
+    def _tell_change(self) -> None:
+        self._changed.set()
+        self._changed = trio.Event()
 
     # --- what changes ---------------------------------------------------------------------------
 
@@ -270,13 +268,12 @@ class Fleet:
         while True:
             begun = trio.current_time()
             await self._serve(seat)
-            lived = trio.current_time() - begun
-            if lived > _LONG_LIFE:
+            old = trio.current_time() - begun > _LONG_LIFE
+            if old:
                 backoff.reset()
-                seat.failures = 0
             pause = backoff.next()
             await self._gone(seat, pause)
-            seat.failures += 1
+            seat.failures = 0 if old else seat.failures + 1
             if self._spawner_gone:
                 self._not_replaced(seat)
                 return
@@ -294,7 +291,10 @@ class Fleet:
     async def _serve(self, seat: _Seat) -> None:
         """Start a worker, and hear what it says until it has gone."""
         ours, theirs = socket.socketpair()
-        seat.serial, self._next_serial = self._next_serial, self._next_serial + 1
+        if seat.serial < 0:
+            seat.serial = seat.index
+        else:
+            seat.serial, self._next_serial = self._next_serial, self._next_serial + 1
         seat.link = link = Link(ours)
         seat.asked = seat.answered = 0
         seat.end = None
@@ -337,13 +337,13 @@ class Fleet:
                     seat.asked_at = trio.current_time()
                 self._ledger.add(seat.serial, message.stats)
                 self._hosts.add(seat.serial, message.hosts)
-        seat.tell_change()
+        self._tell_change()
 
     async def _gone(self, seat: _Seat, pause: float) -> None:
         """A worker has ended by itself: say so, and take what it had off the sum."""
         with trio.move_on_after(_EXIT_CODE):
             while seat.end is None and not self._spawner_gone:
-                await seat.changed.wait()
+                await self._changed.wait()
         self.stats.died += 1
         text = "worker %d (pid %d) %s; another one takes its place in %.1f s"
         _LOG.error(text, seat.index, seat.pid, _ending(seat.end), pause)
@@ -359,7 +359,7 @@ class Fleet:
         seat.link = None
         seat.opened = seat.listening = False
         seat.pid = seat.connections = 0
-        seat.tell_change()
+        self._tell_change()
 
     async def _hear_spawner(self) -> None:
         """Learn who has begun and who has ended."""
@@ -370,8 +370,9 @@ class Fleet:
                         seat.pid = told.pid
                     else:
                         seat.end = told
-                    seat.tell_change()
+                    self._tell_change()
         self._spawner_gone = True
+        self._tell_change()
         _LOG.critical("the process that starts workers has gone: a worker that ends is not replaced")
 
     async def _watch(self) -> None:
