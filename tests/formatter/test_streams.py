@@ -6,7 +6,7 @@ from math import nan
 
 import pytest
 
-from tests.messages import a_context
+from tests.messages import a_context, a_request
 from trio_envoy.formatter.compile import compile_text
 from trio_envoy.net.stream_info import UF, URX
 
@@ -44,6 +44,7 @@ def rendered(template, **attributes):
         ("UPSTREAM_WIRE_BYTES_SENT", {"upstream_wire_bytes_sent": 8}, "8", "0"),
         ("UPSTREAM_HEADER_BYTES_RECEIVED", {"upstream_header_bytes_received": 9}, "9", "0"),
         ("UPSTREAM_HEADER_BYTES_SENT", {"upstream_header_bytes_sent": 10}, "10", "0"),
+        ("ROUTE_RESOLUTION_COUNT", {}, "0", "0"),
         ("ROUTE_NAME", {"route_name": "r"}, "r", "-"),
         ("VIRTUAL_CLUSTER_NAME", {}, "-", "-"),
         ("STREAM_ID", {"request_id": b"abc"}, "abc", "-"),
@@ -79,3 +80,9 @@ def test_process_and_ids():
     first, second = rendered("%UNIQUE_ID% %UNIQUE_ID%").split()
     assert first != second
     assert uuid.UUID(first).version == 4
+
+
+def test_a_request_has_looked_for_its_route_once():
+    request = a_request()
+
+    assert compile_text("%ROUTE_RESOLUTION_COUNT%").render(a_context(request)) == b"1"

@@ -298,6 +298,7 @@ class HttpConnectionManager:
         strip_trailing_host_dot: drop the dot at the end of Host.
         stream_error_on_invalid_http_message: a bad HTTP/1 request does not close the connection; None is
             False.
+        record_route_resolution_stats: count how often and how long routes are looked for.
         append_x_forwarded_port: add `x-forwarded-port`.
     """
 
@@ -352,4 +353,5 @@ class HttpConnectionManager:
     strip_any_host_port: bool | None = None
     strip_trailing_host_dot: bool = False
     stream_error_on_invalid_http_message: bool | None = None
+    record_route_resolution_stats: bool = False
     append_x_forwarded_port: bool = False

@@ -120,6 +120,7 @@ ROWS: Final[Mapping[str, Row]] = {
     "UPSTREAM_HEADER_BYTES_SENT": _count("upstream_header_bytes_sent"),
     "UPSTREAM_DECOMPRESSED_HEADER_BYTES_RECEIVED": _count("upstream_header_bytes_received"),
     "UPSTREAM_DECOMPRESSED_HEADER_BYTES_SENT": _count("upstream_header_bytes_sent"),
+    "ROUTE_RESOLUTION_COUNT": plain(Kind.COUNT, Inline("0 if context.request is None else 1")),
     "ROUTE_NAME": _text(lambda context: context.info.route_name),
     "VIRTUAL_CLUSTER_NAME": absent(),  # virtual_clusters are refused
     "STREAM_ID": plain(Kind.TEXT, Inline("info.request_id")),

@@ -30,6 +30,8 @@ def complete(manager: HttpConnectionManager, stream: HttpStream, now: float) -> 
     elif status:
         _count_status(stats, manager.listener_stats, status)
     stats.downstream_rq_time.record((now - info.start) * 1000)
+    if manager.resolution is not None:
+        manager.resolution.record(info, 1)
     for callback in stream.on_complete:
         callback()
     response = stream.response
@@ -70,6 +72,8 @@ def count_rejected(manager: HttpConnectionManager, info: StreamInfo) -> None:
         stats.downstream_rq_http1_total += 1
     if info.status:
         _count_status(stats, manager.listener_stats, info.status)
+    if manager.resolution is not None:
+        manager.resolution.record(info, 0)
     rejected: Any = _Rejected(info)
     for log in manager.access_logs:
         log.log(rejected)

@@ -188,7 +188,7 @@ class HcmConnection:
             return refused
         if request.protocol and (refused := manager.upgrades.misplaced(request)) is not None:
             return refused
-        route = manager.routes.match(request, info) if manager.routes is not None else None
+        route = manager.match(request, info)
         stream.route = stream.first_route = route
         if route is not None:
             info.route_name = route.name

@@ -27,14 +27,17 @@ from trio_envoy.hcm.filter import HttpFilter, HttpFilterChain, Slot, TerminalFil
 from trio_envoy.hcm.local_reply import to_response
 from trio_envoy.hcm.proxy_status import ProxyStatus
 from trio_envoy.hcm.reply_rules import reply_rules
+from trio_envoy.hcm.route_resolution import Match, RouteResolution
 from trio_envoy.hcm.stats import HcmStats, ListenerHttpStats, TracingStats
 from trio_envoy.hcm.stream import HttpStream
 from trio_envoy.hcm.target import TargetRules
 from trio_envoy.hcm.upgrades import Upgrades
-from trio_envoy.http.message import LocalReply, Response
+from trio_envoy.http.message import LocalReply, Request, Response
 from trio_envoy.http.options import CodecOptions
 from trio_envoy.net.filter import Connection
+from trio_envoy.net.stream_info import StreamInfo
 from trio_envoy.routing.context import RouteContext
+from trio_envoy.routing.entry import Route
 from trio_envoy.routing.table import RouteTable
 
 DEFAULT_STREAM_IDLE_TIMEOUT: Final = 300.0  # s; HttpConnectionManager.stream_idle_timeout
@@ -48,6 +51,8 @@ class HttpConnectionManager:
         services, context: the surroundings.
         draining: whether connections are to end with their next response.
         edge, target, routes, upgrades, chain: the steps of a request, in order.
+        match: finds the route of a request.
+        resolution: counts what that costs; None: nobody does.
         reply_rules: local_reply_config; None: replies stay as they are.
         access_logs: one entry a request in each.
     """
@@ -79,6 +84,11 @@ class HttpConnectionManager:
         self.routes: RouteTable | None = None
         with faults:
             self.routes = self._routes() if terminal is None else None
+        self.match: Match = self.routes.match if self.routes is not None else _no_route
+        self.resolution: RouteResolution | None = None
+        if config.record_route_resolution_stats:
+            self.resolution = RouteResolution(self.scope)
+            self.match = self.resolution.timed(self.match)
         self.reply_rules = None
         with faults:
             self.reply_rules = reply_rules(config.local_reply_config, self.services)
@@ -225,6 +235,10 @@ def _check(config: Config) -> None:
             at=config,
             field="strip_matching_host_port",
         )
+
+
+def _no_route(_request: Request, _info: StreamInfo) -> Route | None:
+    return None
 
 
 class _Nobody(TerminalFilter):

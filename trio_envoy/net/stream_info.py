@@ -204,6 +204,7 @@ class StreamInfo:
     termination_details: str = ""
     log_type: bytes | None = None  # %ACCESS_LOG_TYPE% while an entry is written before the end
     local_reply_body: bytes = b""
+    route_resolution_us: int = 0  # what it took to find the route, where that is measured
     metadata: dict[str, dict[str, Any]] | None = None
     response_trailers: Any = None
 
