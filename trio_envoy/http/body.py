@@ -15,7 +15,11 @@ class Body(Protocol):
         """Trailing fields; meaningful once a read has returned b''."""
 
     def read_nowait(self) -> bytes | None:
-        """What is here already: a chunk, b'' at the end, None when one would have to wait."""
+        """What is here already: a chunk, b'' at the end, None when one would have to wait.
+
+        Raises:
+            RemoteProtocolError: (request bodies) the client broke the framing.
+        """
 
     async def read(self) -> bytes:
         """Next chunk, never empty before the end; b'' at the end and ever after.

@@ -44,6 +44,23 @@ RESPONSE_ONCE: Final = _BOTH_ONCE | frozenset(
     """.split()
 )
 
+Field = tuple[bytes, bytes]
+
+
+def joined(items: list[Field], once: frozenset[bytes]) -> list[Field]:
+    """The fields of a message that came in, those that are kept once joined by commas in the place of the first."""
+    places: dict[bytes, int] = {}
+    fields: list[Field] = []
+    for name, value in items:
+        place = places.setdefault(name, len(fields)) if name in once else len(fields)
+        if place == len(fields):
+            fields.append((name, value))
+        elif value:
+            before = fields[place][1]
+            fields[place] = name, before + b"," + value if before else value
+    return fields
+
+
 _REQUEST_PSEUDO: Final[dict[bytes, Callable[[Request], bytes | None]]] = {
     b":method": lambda request: request.method,
     b":path": lambda request: request.path or None,

@@ -203,11 +203,14 @@ class Parser(HeadReader, Generic[M]):
         if not values:
             return None
         options = self._options
-        if hygiene.CONTENT_LENGTH in headers.first:
-            if not options.allow_chunked_length:
+        chunked = len(values) == 1 and values[0].lower() == b"chunked"
+        length = headers.first.get(hygiene.CONTENT_LENGTH)
+        if length is not None:
+            self._content_length(length)  # a wrong one is worse
+            if not (chunked and options.allow_chunked_length):
                 raise RemoteProtocolError("http1.content_length_and_chunked_not_allowed")
             headers.remove(hygiene.CONTENT_LENGTH)
-        if len(values) > 1 or values[0].lower() != b"chunked":
+        if not chunked:
             raise RemoteProtocolError("http1.invalid_transfer_encoding", *NOT_IMPLEMENTED)
         return Chunked(options.max_head_bytes, keep_trailers=options.trailers)
 
