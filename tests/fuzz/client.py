@@ -3,17 +3,15 @@
 import contextlib
 import re
 import socket
-import struct
 
 import attrs
 import trio
 
 from tests.fuzz.inputs import Input
 from tests.fuzz.origin import PROBE, PROBE_ANSWER
-from tests.fuzz.wire import Ambiguous, BodyReader, Fields, response_head
+from tests.fuzz.wire import Ambiguous, BodyReader, Fields, response_head, send_pieces
 
 _PROBE_REQUEST = b"GET " + PROBE + b" HTTP/1.1\r\nHost: probe.example\r\n\r\n"
-_LINGER_RESET = struct.pack("ii", 1, 0)
 _CLOSING = 4  # times the patience, for a close that was announced
 _VARIES = re.compile(
     rb"(?i)^(date: )\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT$"
@@ -73,8 +71,6 @@ async def converse(source: str, port: int, case: Input, patience: float) -> Hear
         fate = "closed" if not talk.open else "alive" if PROBE_ANSWER in talk.heard else "open"
         return Heard(tuple(_answers(talk.heard, case, over=not talk.open)), fate)
     finally:
-        with contextlib.suppress(OSError):
-            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_RESET)  # no ports in TIME_WAIT
         peer.close()
 
 
@@ -87,13 +83,7 @@ class _Talk:
     open: bool = True
 
     async def send(self, *pieces: bytes) -> None:
-        for index, piece in enumerate(pieces):
-            if index:
-                await trio.sleep(self.case.pause)
-            try:
-                await trio.SocketStream(self.peer).send_all(piece) if piece else None
-            except trio.BrokenResourceError:
-                return  # it shows when reading
+        await send_pieces(self.peer, pieces, self.case.pause)  # that the peer has gone shows when reading
 
     async def hear(self, *, whole: bool = False) -> None:
         """Read until the peer closes, the probe is answered, or nothing comes any more; or there is a whole answer."""

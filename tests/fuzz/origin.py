@@ -8,7 +8,7 @@ import attrs
 import trio
 
 from tests.fuzz.inputs import Input, Script
-from tests.fuzz.wire import Ambiguous, BodyReader, request_head
+from tests.fuzz.wire import Ambiguous, BodyReader, request_head, send_pieces
 
 PROBE = b"/after-the-input"
 PROBE_ANSWER = b"the probe was answered"
@@ -116,14 +116,11 @@ class Origin:
         if script is not None and script is self._script and PROBE not in head.line:
             self._script = None
             return await self._play(peer, script, buffer)
-        await peer.send(_answer(head.line))
-        return buffer
+        return buffer if await send_pieces(peer, [_answer(head.line)], 0) else None
 
     async def _play(self, peer: trio.socket.SocketType, script: Script, buffer: bytes) -> bytes | None:
-        for index, piece in enumerate(script.pieces):
-            if index:
-                await trio.sleep(script.pause)
-            await trio.SocketStream(peer).send_all(piece) if piece else None
+        if not await send_pieces(peer, script.pieces, script.pause):
+            return None
         if script.then == "keep":
             return buffer
         if script.pieces:

@@ -1,8 +1,10 @@
 """Reading what the proxies write: strictly, for they shall write nothing that two readers can take differently."""
 
 import re
+from collections.abc import Sequence
 
 import attrs
+import trio
 
 _REQUEST_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([!-~\x80-\xff]+) HTTP/1\.1")
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([0-9]{3}) [\t -~\x80-\xff]*")
@@ -10,6 +12,19 @@ _FIELD = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):(?: ([!-~\x80-\xff](?:[\t 
 _SIZE = re.compile(rb"[0-9a-f]{1,16}")
 
 Fields = list[tuple[bytes, bytes]]
+
+
+async def send_pieces(peer: trio.socket.SocketType, pieces: Sequence[bytes], pause: float) -> bool:
+    """Send pieces with pauses; False: the other end has gone."""
+    for index, piece in enumerate(pieces):
+        if index:
+            await trio.sleep(pause)
+        try:
+            while piece:
+                piece = piece[await peer.send(piece) :]
+        except OSError:
+            return False
+    return True
 
 
 class Ambiguous(Exception):
