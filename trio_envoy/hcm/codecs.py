@@ -33,6 +33,7 @@ class Codecs:
             http2_stats=Http2Stats(),
             timers=services.timers,
             view=services.poller.view,
+            limit=lambda key, default: services.runtime.snapshot.get_int(key, default),
         )
         self._http2_scope = services.stats.scope("http2.")
         self._http2_context: ServerContext | None = None

@@ -101,6 +101,7 @@ class ServerContext:
         http1_stats, http2_stats: `http1.` and `http2.` of the process.
         timers: for the guards of streams.
         view: the worker's receive buffer (Poller.view); not held across an await.
+        limit: (runtime key, default) to what the runtime says now.
     """
 
     options: CodecOptions
@@ -109,6 +110,7 @@ class ServerContext:
     http2_stats: Http2Stats
     timers: Timers
     view: memoryview
+    limit: Callable[[str, int], int] = attrs.field(default=lambda _key, default: default)
 
 
 def _seconds(value: float | None, default: float) -> float:

@@ -5,47 +5,49 @@ Source: envoy.config.core.v3.Http2ProtocolOptions (the limits and their formulas
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from trio_envoy.http.h2.options import Http2Options
 
-_DATA: Final = 0
-_HEADERS: Final = 1
-_PRIORITY: Final = 2
-_SETTINGS: Final = 4
-_PING: Final = 6
-_WINDOW_UPDATE: Final = 8
-_CONTINUATION: Final = 9
-_CARRIERS: Final = frozenset({_DATA, _HEADERS, _CONTINUATION})
-_ACK: Final = 1
-_END_STREAM: Final = 1
 _FREE_WINDOW_UPDATES: Final = 5
 _CONTROL: Final = "outbound_control_flood"
 
 DETAILS: Final = {  # counter to %RESPONSE_CODE_DETAILS%, as measured
+    "inbound_empty_frames_flood": "codec_error:Too_many_consecutive_frames_with_an_empty_payload",
+    "inbound_priority_frames_flood": "codec_error:Too_many_PRIORITY_frames",
+    "inbound_window_update_frames_flood": "codec_error:Too_many_WINDOW_UPDATE_frames",
+    _CONTROL: "codec_error:Too_many_control_frames_in_the_outbound_queue.",
+    "outbound_flood": "codec_error:Too_many_frames_in_the_outbound_queue.",
+}
+STREAM_DETAILS: Final = {  # of the stream that the frame is about
     "inbound_empty_frames_flood": "http2.inbound_empty_frames_flood",
     "inbound_priority_frames_flood": "http2.inbound_priority_frames_flood",
     "inbound_window_update_frames_flood": "http2.inbound_window_update_frames_flood",
-    _CONTROL: "codec_error:Too_many_control_frames_in_the_outbound_queue.",
-    "outbound_flood": "http2.outbound_frames_flood",
 }
 
 
-_CLOSED: Final = 500  # streams; runtime key overload.premature_reset_total_stream_count
-_PREMATURE: Final = 2.0  # s; overload.premature_reset_min_stream_lifetime_seconds is 1, and rounded down
+Limit = Callable[[str, int], int]
+"""(runtime key, default) to what the runtime says."""
 
 
 class Resets:
     """Finds out who resets most streams as soon as they have begun; each costs us more than the client.
 
     Source: Envoy, ConnectionManagerImpl::maybeDrainDueToPrematureResets.
+
+    Args:
+        limit: of the runtime.
     """
 
-    __slots__ = ("_closed", "_premature")
+    __slots__ = ("_closed", "_lifetime", "_premature", "_suspicious")
 
-    def __init__(self) -> None:
+    def __init__(self, limit: Limit) -> None:
         self._closed = 0
         self._premature = 0
+        self._suspicious = limit("overload.premature_reset_total_stream_count", 500)  # streams
+        # Seconds; they are rounded down there, so that 1 is everything below 2.
+        self._lifetime = limit("overload.premature_reset_min_stream_lifetime_seconds", 1) + 1
 
     def closed(self) -> None:
         """A stream is over, in whatever way."""
@@ -53,57 +55,54 @@ class Resets:
 
     def too_many(self, age: float) -> bool:
         """A stream was reset before its response; `age` is in seconds. Whether that was once too often."""
-        self._premature += age < _PREMATURE
-        return 2 * self._premature >= max(self._closed, _CLOSED)
+        self._premature += age < self._lifetime
+        return 2 * self._premature >= max(self._closed, self._suspicious)
 
 
 class Floods:
-    """Counts the frames of one connection.
+    """Counts the frames of one connection; each count gives the counter of the flood that it makes, or "".
 
     Attributes:
-        streams: HEADERS frames that came.
         empty: frames without a payload that came in a row.
         data_sent: DATA frames that we have sent.
+        controls: acknowledgements and resets that we have made since turn().
     """
 
-    __slots__ = ("_answers", "_options", "_priorities", "_windows", "data_sent", "empty", "streams")
+    __slots__ = ("_options", "_priorities", "_windows", "controls", "data_sent", "empty")
 
     def __init__(self, options: Http2Options) -> None:
         self._options = options
-        self.streams = 0
-        self.empty = 0
         self._priorities = 0
         self._windows = 0
-        self._answers = 0  # acknowledgements that are not on their way to the socket yet
+        self.empty = 0
         self.data_sent = 0
+        self.controls = 0
 
-    def inbound(self, kind: int, flags: int, length: int) -> str:
-        """Count a frame that came; the counter of the flood that it makes, or ""."""
-        options = self._options
-        if kind in _CARRIERS:
-            if kind == _HEADERS:
-                self.streams += 1
-            if length or flags & _END_STREAM:
-                self.empty = 0
-                return ""
-            self.empty += 1
-            return "inbound_empty_frames_flood" if self.empty > options.max_empty_frames else ""
-        if kind == _WINDOW_UPDATE:
-            self._windows += 1
-            limit = _FREE_WINDOW_UPDATES + 2 * (self.streams + options.max_window_updates * self.data_sent)
-            return "inbound_window_update_frames_flood" if self._windows > limit else ""
-        if kind == _PRIORITY:
-            self._priorities += 1
-            limit = options.max_priority_frames * (1 + self.streams)
-            return "inbound_priority_frames_flood" if self._priorities > limit else ""
-        if kind in {_PING, _SETTINGS} and not flags & _ACK:
-            self._answers += 1
-            return _CONTROL if self._answers > options.max_outbound_control_frames else ""
-        return ""
+    def empty_frame(self) -> str:
+        """A frame of DATA or header fields came that holds nothing, and ends nothing."""
+        self.empty += 1
+        return "inbound_empty_frames_flood" if self.empty > self._options.max_empty_frames else ""
+
+    def priority(self, streams: int) -> str:
+        """PRIORITY came; so many streams are open."""
+        self._priorities += 1
+        limit = self._options.max_priority_frames * (1 + streams)
+        return "inbound_priority_frames_flood" if self._priorities > limit else ""
+
+    def window_update(self, streams: int) -> str:
+        """WINDOW_UPDATE came; so many streams are open."""
+        self._windows += 1
+        limit = _FREE_WINDOW_UPDATES + 2 * (streams + self._options.max_window_updates * self.data_sent)
+        return "inbound_window_update_frames_flood" if self._windows > limit else ""
+
+    def control(self) -> str:
+        """An acknowledgement or a reset of ours was made."""
+        self.controls += 1
+        return _CONTROL if self.controls > self._options.max_outbound_control_frames else ""
 
     def turn(self) -> None:
         """What we have to say is on its way to the socket."""
-        self._answers = 0
+        self.controls = 0
 
     def outbound(self, frames: int, controls: int) -> str:
         """The counter of the flood that what waits for the socket makes, or "".

@@ -29,7 +29,8 @@ DEFAULT_EMPTY_FRAMES: Final = 1  # in a row
 DEFAULT_PRIORITY_FRAMES: Final = 100  # for each stream
 DEFAULT_WINDOW_UPDATES: Final = 10  # for each DATA frame of ours
 DEFAULT_JITTER: Final = 15.0  # percent; KeepaliveSettings.interval_jitter
-DEFAULT_HEADER_BUDGET: Final = 4 * 1024 * 1024  # bytes of a connection; ours, Envoy has none
+HEADER_BUDGET_KEY: Final = "trio_envoy.http2.header_budget_bytes"  # of the runtime; ours, Envoy has no such limit
+DEFAULT_HEADER_BUDGET: Final = 4 * 1024 * 1024  # bytes of a connection
 DEFAULT_REQUEST_HEAD_KB: Final = 60
 DEFAULT_RESPONSE_HEAD_KB: Final = 80
 
@@ -110,7 +111,6 @@ class Http2Options:
             http.h2.floods.
         keep_alive: PINGs; None sends none.
         custom_settings: (identifier, value) of settings that are said beside ours.
-        header_budget_bytes: of the header fields of all streams of a connection.
     """
 
     max_head_bytes: int = DEFAULT_REQUEST_HEAD_KB * 1024
@@ -129,7 +129,6 @@ class Http2Options:
     max_window_updates: int = DEFAULT_WINDOW_UPDATES
     keep_alive: KeepAlive | None = None
     custom_settings: tuple[tuple[int, int], ...] = ()
-    header_budget_bytes: int = DEFAULT_HEADER_BUDGET
 
     @classmethod
     def of_downstream(

@@ -17,6 +17,7 @@ from trio_envoy.http.h2 import messages
 from trio_envoy.http.h2.body import StreamBody
 from trio_envoy.http.h2.driver import Driver
 from trio_envoy.http.h2.floods import Resets
+from trio_envoy.http.h2.options import DEFAULT_HEADER_BUDGET, HEADER_BUDGET_KEY
 from trio_envoy.http.h2.server_stream import Http2ServerStream
 from trio_envoy.http.h2.state import SessionError, StreamState
 from trio_envoy.http.h2.workers import Workers
@@ -29,7 +30,6 @@ from trio_envoy.util import clock
 from trio_envoy.util.deadlines import Cause, Guard
 
 _CROWDED: Final = "http2.header_budget_exceeded"  # details; ours, Envoy has no such limit
-_STREAM_AT_FAULT: Final = "http2.unknown.nghttp2.error"  # details
 _WALL_SECONDS: Final = 1.0  # how long the offset of the wall clock is trusted
 
 
@@ -61,7 +61,8 @@ class Http2ServerConnection(Driver[Http2ServerStream]):
         self.now = trio.lowlevel.current_clock().current_time
         self._wall = 0.0  # wall clock minus Trio's, looked at once in _WALL_SECONDS
         self._wall_until = -inf
-        self._resets = Resets()
+        self.session.budget = context.limit(HEADER_BUDGET_KEY, DEFAULT_HEADER_BUDGET)
+        self._resets = Resets(context.limit)
 
     async def serve(self) -> None:
         """Serve streams until the client, a deadline or a drain ends it.
@@ -119,6 +120,8 @@ class Http2ServerConnection(Driver[Http2ServerStream]):
                     self._broken(error)
                     stats.downstream_cx_destroy_local += 1
                     return True
+                except OSError:  # we have closed it
+                    assert self.details, "who does so says why"
                 if self.details:
                     stats.downstream_cx_destroy_local += 1
                 else:
@@ -152,7 +155,7 @@ class Http2ServerConnection(Driver[Http2ServerStream]):
         self._end_head(error.details, DPE)
         for stream in self.streams.values():
             if stream.ended_by is None:
-                stream.give_up(_STREAM_AT_FAULT if error.stream_id == stream.state.id else error.details)
+                stream.give_up(error.at_fault if error.stream_id == stream.state.id else error.details)
 
     def _end_head(self, details: str, flag: int) -> None:
         """A head that has begun is not finished any more."""
@@ -311,8 +314,10 @@ class Http2ServerConnection(Driver[Http2ServerStream]):
         if not stream.responded and self._resets.too_many(self.now() - stream.info.start):
             # A client that gives up most of what it asks for, and at once, is sent away (CVE-2023-44487).
             self.context.stats.downstream_rq_too_many_premature_resets += 1
+            self.context.stats.downstream_cx_protocol_error += 1
+            self.details = "too_many_premature_resets"
             self.channel.close()  # at once, without the grace of linger()
-            raise SessionError("too many premature resets")
+            raise BrokenPipeError(self.details)
 
     def on_broken(self, state: StreamState) -> None:
         """The client overran the window of a stream, or made its own too large."""
@@ -335,6 +340,7 @@ class Http2ServerConnection(Driver[Http2ServerStream]):
     def _reset(self, state: StreamState, code: int) -> None:
         self.session.reset(state, code, late=True)
         self.stats.tx_reset += 1
+        self.session.count_control()
 
     def _refuse(self, state: StreamState, error: RemoteProtocolError) -> None:
         """A malformed head or trailers: the stream is reset, or by default the connection ends."""

@@ -17,9 +17,9 @@ from __future__ import annotations
 from typing import Final
 
 from trio_envoy.http.h2 import frames, settings
-from trio_envoy.http.h2.floods import DETAILS
+from trio_envoy.http.h2.floods import DETAILS, STREAM_DETAILS
 from trio_envoy.http.h2.frames import HEAD, HEAD_BYTES, MAX_STREAM_ID, MAX_WINDOW
-from trio_envoy.http.h2.options import DEFAULT_TABLE_SIZE, Http2Options
+from trio_envoy.http.h2.options import DEFAULT_HEADER_BUDGET, DEFAULT_TABLE_SIZE, Http2Options
 from trio_envoy.http.h2.outbound import Outbound
 from trio_envoy.http.h2.state import Events, SessionError, StreamState
 from trio_envoy.http.hpack.decoder import Decoder
@@ -48,12 +48,14 @@ class Session(Outbound):
     Attributes:
         acknowledged: the peer has taken our settings.
         open_head: a stream whose head has begun but is not whole, or 0.
+        budget: bytes of header fields that all streams may make us hold, the compression table included.
     """
 
     def __init__(self, options: Http2Options, events: Events, *, client: bool) -> None:
         super().__init__(options, client=client)
         self.acknowledged = False
         self.open_head = 0
+        self.budget = DEFAULT_HEADER_BUDGET
         self._events = events
         self._client = client
         self._table_size = options.table_size
@@ -65,7 +67,6 @@ class Session(Outbound):
             self._max_block,
             overhead=0,
         )
-        self._budget = options.header_budget_bytes
         self._rest = b""  # a frame that is not whole yet
         self._preface_left = 0 if client else len(frames.PREFACE)
         self._only = frames.SETTINGS  # the kind of frame that must come next
@@ -149,9 +150,20 @@ class Session(Outbound):
         """The error to raise where nothing is said."""
         return SessionError(text, stream_id=stream_id if stream_id in self.streams else 0)
 
-    def _flooded(self, stat: str) -> None:
+    def _flooded(self, stat: str, stream_id: int = 0) -> None:
         if stat:
-            raise SessionError(stat, details=DETAILS[stat], stat=stat)
+            at_fault = STREAM_DETAILS.get(stat, "")
+            raise SessionError(stat, details=DETAILS[stat], stat=stat, stream_id=stream_id, at_fault=at_fault)
+
+    def count_control(self) -> None:
+        """An acknowledgement or a reset of ours was made because of what came.
+
+        Raises:
+            SessionError: once too often; what was made is sent nevertheless.
+        """
+        stat = self.floods.control()
+        if stat:
+            raise SessionError(stat, details=DETAILS[stat], stat=stat, silent=False)
 
     def _is_idle(self, stream_id: int) -> bool:
         """Nobody has opened this stream yet."""
@@ -162,15 +174,15 @@ class Session(Outbound):
     def _on_data(self, flags: int, stream_id: int, data: bytes | memoryview, begin: int, end: int) -> None:
         size = end - begin
         ended = flags & frames.END_STREAM != 0
-        if size or ended:
-            self.floods.empty = 0
-        else:
-            self._flooded(self.floods.inbound(frames.DATA, flags, 0))
         stream = self.streams.get(stream_id)
         if stream is None or stream.remote_done:
             self._check_data(stream_id, stream)
         if flags & frames.PADDED:
             begin, end = self._unpadded("DATA", data, begin, end)
+        if begin < end or ended:
+            self.floods.empty = 0
+        else:
+            self._flooded(self.floods.empty_frame(), stream_id)
         self._received += size
         if self._received > self._window:
             raise self._terminated(frames.FLOW_CONTROL_ERROR, "")
@@ -208,13 +220,7 @@ class Session(Outbound):
         return begin, end - padding
 
     def _on_headers(self, flags: int, stream_id: int, data: bytes | memoryview, begin: int, end: int) -> None:
-        floods = self.floods
-        floods.streams += 1
         ended = flags & frames.END_STREAM != 0
-        if begin < end or ended:
-            floods.empty = 0
-        else:
-            self._flooded(floods.inbound(frames.CONTINUATION, 0, 0))
         depends = -1
         if flags & (frames.PADDED | frames.PRIORITIZED):
             if flags & frames.PADDED:
@@ -224,6 +230,10 @@ class Session(Outbound):
                     raise self._terminated(frames.FRAME_SIZE_ERROR, "")
                 depends = frames.number_at(data, begin) & _STREAM_BITS
                 begin += _PRIORITY_BYTES
+        if begin < end or ended:
+            self.floods.empty = 0
+        else:
+            self._flooded(self.floods.empty_frame(), stream_id)
         stream = self.streams.get(stream_id)
         if stream is None:
             stream = self._opened(stream_id, depends)
@@ -257,7 +267,10 @@ class Session(Outbound):
     def _on_continuation(self, flags: int, stream_id: int, data: bytes | memoryview, begin: int, end: int) -> None:
         if self._only != frames.CONTINUATION:
             raise self._terminated(frames.PROTOCOL_ERROR, "CONTINUATION: unexpected")
-        self._flooded(self.floods.inbound(frames.CONTINUATION, 0, end - begin))
+        if begin < end:
+            self.floods.empty = 0
+        else:
+            self._flooded(self.floods.empty_frame(), stream_id)
         self._continuations += 1
         if self._continuations > _CONTINUATIONS:
             raise SessionError(
@@ -293,7 +306,7 @@ class Session(Outbound):
         if ended:
             stream.remote_done = True
         cost = decoder.size + _FIELD_COST * len(fields)
-        if self.kept + cost + decoder.table_bytes > self._budget:
+        if self.kept + cost + decoder.table_bytes > self.budget:
             events.on_crowded(stream)
             return
         stream.kept += cost
@@ -304,8 +317,8 @@ class Session(Outbound):
         if ended and stream.local_done:
             self.streams.pop(stream.id, None)
 
-    def _on_priority(self, flags: int, _stream_id: int, _data: bytes | memoryview, begin: int, end: int) -> None:
-        self._flooded(self.floods.inbound(frames.PRIORITY, flags, end - begin))
+    def _on_priority(self, _flags: int, stream_id: int, _data: bytes | memoryview, begin: int, end: int) -> None:
+        self._flooded(self.floods.priority(len(self.streams)), stream_id)
         if end - begin != _PRIORITY_BYTES:
             raise self._terminated(frames.FRAME_SIZE_ERROR, "")
 
@@ -326,7 +339,6 @@ class Session(Outbound):
 
     def _on_settings(self, flags: int, stream_id: int, data: bytes | memoryview, begin: int, end: int) -> None:
         size = end - begin
-        self._flooded(self.floods.inbound(frames.SETTINGS, flags, size))
         if size % _SETTING_BYTES or (size and flags & frames.ACK):
             raise self._terminated(frames.FRAME_SIZE_ERROR, "")
         if size > settings.MAX_ENTRIES * _SETTING_BYTES:
@@ -345,6 +357,7 @@ class Session(Outbound):
         if wrong:
             raise self._wrong(wrong)
         self._out.append(frames.SETTINGS_ACK)
+        self.count_control()
         if peer.table_size != table_size:
             self._encoder.set_table_size(peer.table_size)
         if peer.window != window:
@@ -361,12 +374,12 @@ class Session(Outbound):
         """The peer has made a mess of a window."""
         self.reset(stream, frames.FLOW_CONTROL_ERROR)
         self._events.on_broken(stream)
+        self.count_control()
 
     def _on_push_promise(self, _flags: int, stream_id: int, _data: bytes | memoryview, _begin: int, _end: int) -> None:
         raise self._wrong("PUSH_PROMISE: push is not allowed", stream_id)
 
     def _on_ping(self, flags: int, stream_id: int, data: bytes | memoryview, begin: int, end: int) -> None:
-        self._flooded(self.floods.inbound(frames.PING, flags, end - begin))
         if end - begin != _PING_BYTES:
             raise self._terminated(frames.FRAME_SIZE_ERROR, "")
         if stream_id:
@@ -375,6 +388,7 @@ class Session(Outbound):
             self._events.on_pong()
         else:
             self._out.append(frames.frame(frames.PING, frames.ACK, 0, bytes(data[begin:end])))
+            self.count_control()
 
     def _on_goaway(self, _flags: int, stream_id: int, data: bytes | memoryview, begin: int, end: int) -> None:
         if end - begin < _GOAWAY_BYTES:
@@ -387,8 +401,8 @@ class Session(Outbound):
         self._peer_last = last
         self._events.on_goaway(last, frames.number_at(data, begin + _NUMBER_BYTES))
 
-    def _on_window_update(self, flags: int, stream_id: int, data: bytes | memoryview, begin: int, end: int) -> None:
-        self._flooded(self.floods.inbound(frames.WINDOW_UPDATE, flags, end - begin))
+    def _on_window_update(self, _flags: int, stream_id: int, data: bytes | memoryview, begin: int, end: int) -> None:
+        self._flooded(self.floods.window_update(len(self.streams)), stream_id)
         if end - begin != _NUMBER_BYTES:
             raise self._terminated(frames.FRAME_SIZE_ERROR, "")
         size = frames.number_at(data, begin) & MAX_WINDOW

@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 from trio_envoy.http.hpack.errors import Oversized
 
 CALLBACK_FAILED: Final = "codec_error:The_user_callback_function_failed"  # what Envoy logs of most that is wrong
+STREAM_AT_FAULT: Final = "http2.unknown.nghttp2.error"  # and of the stream that did it
 
 Fields = Sequence[tuple[bytes, bytes]]
 
@@ -18,17 +19,26 @@ class SessionError(Exception):
     Attributes:
         details: for the log.
         stat: the counter of http2 stats that counts it, or "".
-        stream_id: the open stream that is at fault alone, or 0.
-        silent: nothing more is said; else take_output() has a GOAWAY.
+        stream_id: the stream that is at fault, or 0;
+        at_fault: and what the log says of that.
+        silent: nothing more is said; else take_output() has something to be sent, as a GOAWAY.
     """
 
     def __init__(
-        self, text: str, *, details: str = CALLBACK_FAILED, stat: str = "", stream_id: int = 0, silent: bool = True
+        self,
+        text: str,
+        *,
+        details: str = CALLBACK_FAILED,
+        stat: str = "",
+        stream_id: int = 0,
+        at_fault: str = STREAM_AT_FAULT,
+        silent: bool = True,
     ) -> None:
         super().__init__(text)
         self.details = details
         self.stat = stat
         self.stream_id = stream_id
+        self.at_fault = at_fault
         self.silent = silent
 
 

@@ -17,7 +17,7 @@ from trio_envoy.errors import UpstreamFailure
 from trio_envoy.http.codec import ClientStream
 from trio_envoy.http.h2.client import Http2ClientConnection
 from trio_envoy.http.h2.client_stream import Ending
-from trio_envoy.http.h2.options import Http2Options, Http2Stats
+from trio_envoy.http.h2.options import DEFAULT_HEADER_BUDGET, HEADER_BUDGET_KEY, Http2Options, Http2Stats
 from trio_envoy.net.channel import Channel
 from trio_envoy.stats.store import Scope
 from trio_envoy.upstream.host import Host
@@ -146,6 +146,8 @@ class Http2Pool(Pool):
         link = Link(self, born)
         view = self._context.services.poller.view
         link.connection = Http2ClientConnection(channel, self._codec.options, self._codec.stats, view, link)
+        runtime = self._context.services.runtime.snapshot
+        link.connection.session.budget = runtime.get_int(HEADER_BUDGET_KEY, DEFAULT_HEADER_BUDGET)
         self._links.append(link)
         self._serve_waiting()
         self._plan(link)
