@@ -28,8 +28,8 @@ _USUAL = {"HEADERS": "EH ES"}  # flags if none are given
 _KEYS = {"flags", "pad", "priority", "u32", "hex", "settings", "request", "fields", "text", "fill", "length"}
 _HEAD = 9  # bytes
 _AUTHORITY = "a.com"
-_PAUSE = 0.15  # s; by then each has the other's SETTINGS
-_QUIET = 0.4  # s; longer than the delayed close of the base
+_PAUSE = 0.1  # s; by then each has the other's SETTINGS
+_QUIET = 0.25  # s; longer than the delayed close of the base
 
 
 def encoded(items: list[Any], it: int = 0) -> Iterator[bytes | float]:
