@@ -29,7 +29,7 @@ from trio_envoy.http.h1.tunnel import ResponseTunnel
 from trio_envoy.http.h1.writer import Encoding
 from trio_envoy.http.headers import Headers
 from trio_envoy.http.message import Request, Response
-from trio_envoy.net.channel import Channel, send_all
+from trio_envoy.net.channel import Channel, send_all, send_rest
 from trio_envoy.net.poller import BUFFER_BYTES
 from trio_envoy.net.stream_info import UC, UPE, StreamInfo
 
@@ -206,8 +206,11 @@ class Http1ClientConnection:
         while data := await body.read():
             if chunked:
                 data = writer.chunk(data)
-            await send_all(channel, data)
-            self._count_sent(len(data))
+            size = len(data)
+            sent = channel.send(data)
+            if sent != size:
+                await send_rest(channel, data, sent)
+            self._count_sent(size)
             turns += 1
             if turns % TURNS == 0:
                 await checkpoint()
@@ -281,26 +284,12 @@ class Http1ClientConnection:
             data = b""
         self._received(data)
 
-    async def receive_raw(self) -> bytes:
-        """What the upstream says behind an upgrade or a CONNECT.
-
-        Raises:
-            UpstreamFailure: the connection ended.
-        """
-        channel = self.channel
-        try:
-            while (data := channel.recv(BUFFER_BYTES)) is None:
-                await channel.wait_read()
-        except OSError:
-            data = b""
-        if not data:
-            if self._request_error is not None:
-                raise self._request_error
-            self.peer_closed = True
-            raise self._terminated()
-        if self.info is not None:
-            self.info.upstream_wire_bytes_received += len(data)
-        return data
+    def tunnel_ended(self) -> UpstreamFailure | RemoteProtocolError:
+        """Behind an upgrade or a CONNECT the connection ended: what its reader is told."""
+        if self._request_error is not None:
+            return self._request_error
+        self.peer_closed = True
+        return self._terminated()
 
     def _received(self, data: bytes) -> None:
         """This came; nothing: the upstream has closed or reset the connection."""

@@ -13,7 +13,7 @@ Rules:
 from __future__ import annotations
 
 from math import inf
-from typing import Final
+from typing import Final, NoReturn
 
 import trio
 from trio.lowlevel import checkpoint
@@ -400,21 +400,11 @@ class Http1ServerConnection:
 
         Raises:
             RemoteProtocolError: the framing is broken.
-            OSError: see receive().
-
-        Cancelled: see receive().
-        """
-        self.check_body()
-        self._parser.feed(await self.receive())
-
-    async def receive(self) -> bytes:
-        """What the client sends next.
-
-        Raises:
             OSError: the client has gone, and the reader does not run under the guard.
 
         Cancelled: also when the client has gone.
         """
+        self.check_body()
         channel = self.channel
         try:
             while (data := channel.recv(BUFFER_BYTES)) is None:
@@ -422,7 +412,11 @@ class Http1ServerConnection:
         except OSError:
             data = b""
         if not data:
-            self._peer_gone()
-            await checkpoint()
-            raise ConnectionResetError("the client has gone")
-        return data
+            await self.lost()
+        self._parser.feed(data)
+
+    async def lost(self) -> NoReturn:
+        """Who reads has met the end: the client has gone; see read_body()."""
+        self._peer_gone()
+        await checkpoint()
+        raise ConnectionResetError("the client has gone")

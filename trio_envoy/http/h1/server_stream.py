@@ -191,9 +191,21 @@ class Http1ServerStream:
             data += first
         await send_all(connection.channel, data)
         info.wire_bytes_sent += len(data)
-        await self._relay(body, chunked=False)
+        await self._pass_on(body)
         connection.channel.shutdown_write()
         self.finished = True
+
+    async def _pass_on(self, body: Body) -> None:
+        """All of a body whose reads let others have their turn, as it is."""
+        info, guard, channel, now = self.info, self.guard, self._connection.channel, self._connection.now
+        while data := await body.read():
+            size = len(data)
+            sent = channel.send(data)
+            if sent != size:
+                await send_rest(channel, data, sent)
+            info.bytes_sent += size
+            info.wire_bytes_sent += size
+            guard.activity = now()
 
     def _say_whether_last(self, headers: Headers) -> None:
         """Settle whether this is the last exchange, and put `connection` into the headers (logs count it there)."""
