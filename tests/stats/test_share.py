@@ -5,7 +5,17 @@ from itertools import count
 
 import pytest
 
-from trio_envoy.stats.declare import UNUSED, Counter, Gauge, HiddenGauge, Histogram, Kind, StatsBlock, TextReadout, named
+from trio_envoy.stats.declare import (
+    UNUSED,
+    Counter,
+    Gauge,
+    HiddenGauge,
+    Histogram,
+    Kind,
+    StatsBlock,
+    TextReadout,
+    named,
+)
 from trio_envoy.stats.histogram import Distribution
 from trio_envoy.stats.share import Ledger, Reporter
 from trio_envoy.stats.store import Store
@@ -116,7 +126,7 @@ async def test_histograms_are_merged_and_wait_for_the_flush(main, ledger):
     assert not main.stats.time.used
     main.store.flush()
 
-    assert {bin.lower: bin.values for bin in Distribution(main.stats.time.total).bins} == {1: 1, 7: 2, 300: 2}
+    assert {each.lower: each.values for each in Distribution(main.stats.time.total).bins} == {1: 1, 7: 2, 300: 2}
     workers[0].stats.time.record(8)
     await workers[0].report_to(ledger)
     main.store.flush()

@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -196,10 +196,8 @@ async def origin(respond):
         listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
 
         async def quietly(stream):
-            try:
+            with suppress(trio.BrokenResourceError):
                 await serve(stream)
-            except trio.BrokenResourceError:
-                pass
 
         tasks.start_soon(trio.serve_listeners, quietly, listeners)
         yield SimpleNamespace(port=listeners[0].socket.getsockname()[1])
@@ -529,6 +527,6 @@ async def test_a_port_in_use_is_told_in_one_sentence_before_anything_starts(tmp_
         ended = await trio.to_thread.run_sync(lambda: run("-c", path, "--concurrency", 2))
 
     assert ended.returncode == 1
-    assert f"[critical][main] " in ended.stderr
+    assert "[critical][main] " in ended.stderr
     assert ended.stderr.rstrip().endswith(f"cannot bind '127.0.0.1:{port}': Address already in use")
     assert "starting" not in ended.stderr

@@ -200,7 +200,7 @@ async def test_who_cannot_listen_is_the_end_of_the_start(autojump_clock, fleet):
         workers = await world.both()
         workers[1].link.post(CannotListen("cannot bind 'a': in use"))
 
-        with pytest.raises(BindError, match="^cannot bind 'a': in use$"):
+        with pytest.raises(BindError, match="cannot bind 'a': in use"):
             await world.fleet.open()
 
 
