@@ -153,6 +153,12 @@ def test_files_and_passwords(tmp_path):
     assert compiled.facts.chain.path == str(tmp_path / "cert.pem")
 
 
+def test_a_password_that_cannot_be_read_is_none():
+    certificate = a_certificate(password=DataSource(filename="nope"))
+
+    assert compile_tls(CommonTlsContext(tls_certificates=(certificate,)), server=True).spec.identity.password == b""
+
+
 def test_systems_without_memfd_use_a_private_file(monkeypatch):
     monkeypatch.delattr("os.memfd_create")
     make_context.cache_clear()

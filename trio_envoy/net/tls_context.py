@@ -205,7 +205,7 @@ def _certificate(config: TlsCertificate) -> tuple[Identity, Described]:
         raise ConfigError(f"Failed to load incomplete certificate from {path}: certificate chain not set", at=config)
     if not key:
         raise ConfigError(f"Failed to load incomplete private key from path: {key_path}", at=config)
-    password = read(config.password) if config.password is not None else None
+    password = _password(config)
     try:
         described = describe(chain, path or _INLINE)
     except ValueError:
@@ -226,6 +226,14 @@ def _certificate(config: TlsCertificate) -> tuple[Identity, Described]:
             f"Failed to load private key from {key_path or _INLINE}, Cause: {error}", at=config, field="private_key"
         ) from error
     return Identity(chain, key, password or b""), described
+
+
+def _password(config: TlsCertificate) -> bytes | None:
+    """That of the key; one that can't be read is none, as in Envoy: only a key that needs it can't be loaded then."""
+    try:
+        return read(config.password) if config.password is not None else None
+    except ConfigError:
+        return None
 
 
 def _trusted(common: CommonTlsContext) -> tuple[bytes, Described | None]:
