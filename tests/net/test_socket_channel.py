@@ -13,6 +13,7 @@ from trio.testing import wait_all_tasks_blocked
 from tests.fakes import receive_all, receive_exactly, receive_some, socket_channel, tcp_pair
 from trio_envoy.net.channel import send_all
 from trio_envoy.net.poller import EpollPoller
+from trio_envoy.net.socket_channel import SocketChannel
 
 
 def reset(sock: socket.socket) -> None:
@@ -391,14 +392,18 @@ class TestOnGone:
         right.close()
 
 
-async def test_take_socket_moves_the_descriptor_to_another_channel(channel, peer, poller):
-    sock = channel.take_socket()
-    other = socket_channel(sock, poller)
-    channel.close()
+async def test_another_channel_may_go_on_with_the_socket(channel, peer, poller):
     peer.send(b"x")
+    await channel.wait_read()
+    other = SocketChannel(channel.sock, poller, channel.info, below=channel)
+    channel.close()
+    await channel.wait_read()
 
     assert channel.closed
     assert await receive_some(other) == b"x"
+    peer.send(b"y")
+    assert await receive_some(other) == b"y"
+    other.close()
 
 
 async def test_many_channels_share_one_poller(poller, nursery):

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import re
+import shutil
 import socket
 import ssl
+import subprocess
 
 import pytest
 import trio
@@ -395,3 +398,75 @@ async def test_bytes_of_their_own(shaken):
     while (data := server.recv(4)) is None:
         await server.wait_read()
     assert data == b""
+
+
+async def test_records_that_came_together_are_read_together(shaken):
+    server, client = shaken
+    client.send(b"one, ")
+    client.send(b"two")
+    await server.wait_read()
+    buffer = bytearray(100)
+
+    assert server.recv_into(buffer) == 8
+    assert buffer[:8] == b"one, two"
+    assert server.recv_into(buffer) is None
+
+
+async def test_an_error_behind_good_bytes_comes_with_the_next_read(shaken):
+    server, client = shaken
+    client._tls.write(b"good")
+    client._sock.send(client._outgoing.read() + b"this is not TLS, is it?")
+    assert await receive_some(server) == b"good"
+
+    with pytest.raises(ssl.SSLError):
+        await receive_some(server)
+    assert "WRONG_VERSION_NUMBER" in server.info.transport_failure
+
+
+async def test_a_reader_may_send_what_a_writer_has_begun(shaken, nursery):
+    """TLS's own words (an answer to a key update) go out with a read; what waits goes before them, and once."""
+    server, client = shaken
+    data = bytes(range(256)) * 40_000
+    sent = client.send(data)
+    assert client._begun
+    received = b""
+    while client._unsent:
+        client._answer()
+        received += await receive_some(server)
+    assert client._begun
+    nursery.start_soon(send_rest, client, data, sent)
+
+    assert received + await receive_exactly(server, len(data) - len(received)) == data
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl")
+async def test_a_key_update_is_answered(poller, nursery):
+    listener = socket.create_server(("127.0.0.1", 0))
+    client = await trio.lowlevel.open_process(
+        ["openssl", "s_client", "-connect", f"127.0.0.1:{listener.getsockname()[1]}", "-tls1_3", "-msg"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    await trio.lowlevel.wait_readable(listener)
+    accepted, _ = listener.accept()
+    accepted.setblocking(False)
+    server = wrap(socket_channel(accepted, poller), server_context(), TlsCounts(Store().scope("s.")))
+    await server.shake_hands()
+    await trio.sleep(0.05)  # a line must come alone
+    await client.stdin.send_all(b"K\n")
+    await trio.sleep(0.05)
+    await client.stdin.send_all(b"after it\n")
+    assert await receive_exactly(server, 9) == b"after it\n"
+    await send_all(server, b"and back\n")
+    said = b""
+    while b"and back\n" not in said:
+        said += await client.stdout.receive_some()
+    assert re.search(rb">>> TLS 1.3, Handshake .*KeyUpdate", said)
+    assert re.search(rb"<<< TLS 1.3, Handshake .*KeyUpdate", said)
+
+    server.close()
+    listener.close()
+    await client.stdin.aclose()
+    await client.wait()
+    await client.stdout.aclose()

@@ -162,6 +162,9 @@ class Poller(Protocol):
     def remove(self, channel: Pollable) -> None:
         """Stop watching, before the descriptor is closed; who is parked goes on."""
 
+    def replace(self, channel: Pollable, successor: Pollable) -> None:
+        """The descriptor is another channel's from now on; nobody may be parked on the old one."""
+
     def watch(self, channel: Pollable) -> None:
         """on_gone was set."""
 
@@ -197,6 +200,9 @@ class EpollPoller:
         writer, channel.writer = channel.writer, None
         if writer is not None:
             reschedule(writer, WOKEN)
+
+    def replace(self, channel: Pollable, successor: Pollable) -> None:
+        self._channels[channel.fd] = successor
 
     def watch(self, channel: Pollable) -> None:
         """Nothing to do: RDHUP is always watched."""
@@ -253,6 +259,9 @@ class PlainPoller:
     def remove(self, channel: Pollable) -> None:
         self._watched.discard(channel)
         trio.lowlevel.notify_closing(channel.fd)
+
+    def replace(self, channel: Pollable, successor: Pollable) -> None:
+        self._watched.discard(channel)
 
     def watch(self, channel: Pollable) -> None:
         if not self._watched:

@@ -24,11 +24,14 @@ class SocketChannel(Pollable):
         sock: connected and non-blocking; the channel owns it.
         poller: of this worker.
         info: of this connection.
+        below: had the socket until now; it is closed for whoever else has it, and what it knew of the socket goes on.
     """
 
     __slots__ = ("_recv", "_recv_into", "_send", "_sock", "closed", "info")
 
-    def __init__(self, sock: socket.socket, poller: Poller, info: ConnectionInfo) -> None:
+    def __init__(
+        self, sock: socket.socket, poller: Poller, info: ConnectionInfo, *, below: SocketChannel | None = None
+    ) -> None:
         super().__init__(sock.fileno(), poller)
         self.info = info
         self.closed = False
@@ -36,7 +39,10 @@ class SocketChannel(Pollable):
         self._recv = sock.recv
         self._recv_into = sock.recv_into
         self._send = sock.send
-        poller.add(self)
+        if below is None:
+            poller.add(self)
+        else:
+            below.hand_over(self)
 
     def recv_into(self, buffer: bytearray | memoryview) -> int | None:
         """Bytes read; 0 at the end; None when nothing is here. No system call when it is known that nothing is."""
@@ -107,13 +113,18 @@ class SocketChannel(Pollable):
         except OSError:
             return True
 
-    def take_socket(self) -> socket.socket:
-        """Give the socket up to another channel (TLS); this one is over but nothing is closed."""
+    @property
+    def sock(self) -> socket.socket:
+        """For the channel that will go on with it."""
+        return self._sock
+
+    def hand_over(self, successor: SocketChannel) -> None:
+        """Give the socket up; nothing is closed but this channel."""
         self.closed = True
         self._on_gone = None
-        self.poller.remove(self)
+        successor.can_read, successor.can_write, successor.ended = self.can_read, self.can_write, self.ended
+        self.poller.replace(self, successor)
         self.end_waiting()
-        return self._sock
 
     def shutdown_write(self) -> None:
         """Send FIN behind what has been sent."""

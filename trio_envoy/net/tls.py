@@ -26,7 +26,7 @@ from typing import Any, Final
 
 from trio_envoy.net.address import AF_UNIX, parse_ip
 from trio_envoy.net.channel import Buffer, Channel
-from trio_envoy.net.poller import TURNS, Poller
+from trio_envoy.net.poller import TURNS
 from trio_envoy.net.socket_channel import SocketChannel
 from trio_envoy.net.stream_info import ConnectionInfo, TlsInfo
 from trio_envoy.net.tls_errors import NO_CERTIFICATE, VERIFY_FAILED, failure_text, reason_of, wrong_names_text
@@ -134,25 +134,21 @@ class TlsChannel(SocketChannel):
 
     def __init__(
         self,
-        sock: socket.socket,
-        poller: Poller,
-        info: ConnectionInfo,
+        below: SocketChannel,
         counts: TlsCounts,
         make: Callable[[ssl.MemoryBIO, ssl.MemoryBIO], ssl.SSLObject],
     ) -> None:
         """Not shaken hands yet.
 
         Args:
-            sock: connected and non-blocking; the channel owns it.
-            poller: of this worker.
-            info: of the connection.
+            below: takes the socket of this channel, which is over then.
             counts: of the owner.
             make: TLS between two buffers, of what came in and of what shall go out.
         """
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._tls = make(self._incoming, self._outgoing)
-        super().__init__(sock, poller, info)
+        super().__init__(below.sock, below.poller, below.info, below=below)
         self._decrypt: Callable[..., int] = self._tls.read  # type: ignore[assignment] # into a buffer it is a number
         self._encrypt = self._tls.write
         self._counts = counts
@@ -482,11 +478,10 @@ def wrap(
         server_hostname=server_name,
         session=session,
     )
-    sock = channel.take_socket()
     try:
-        return TlsChannel(sock, channel.poller, channel.info, counts, make)
+        return TlsChannel(channel, counts, make)
     except BaseException:
-        sock.close()
+        channel.close()
         raise
 
 
