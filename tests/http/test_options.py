@@ -1,14 +1,16 @@
 from math import inf
+from random import Random
 
 import pytest
 
 from trio_envoy.config.hcm import HttpConnectionManager, ServerHeaderTransformation
 from trio_envoy.config.protocol import Http1ProtocolOptions, HttpProtocolOptions
+from trio_envoy.config.types import Percent
 from trio_envoy.http.options import CodecOptions
 
 
 def of(**fields):
-    return CodecOptions.of_downstream(HttpConnectionManager(stat_prefix="x", **fields))
+    return CodecOptions.of_downstream(HttpConnectionManager(stat_prefix="x", **fields), Random(1))
 
 
 def test_defaults_are_envoys():
@@ -69,3 +71,17 @@ def test_whose_word_on_bad_requests_counts(hcm, http1, closes):
     )
 
     assert options.close_on_bad_request is closes
+
+
+def test_a_drain_may_take_longer_by_chance():
+    options = of(drain_timeout=10.0, drain_timeout_jitter=Percent(value=50.0))
+
+    delays = [options.drain_delay() for _ in range(200)]
+
+    assert 10.0 <= min(delays) < 10.5
+    assert 14.5 < max(delays) <= 15.0
+
+
+@pytest.mark.parametrize("jitter", [None, Percent()])
+def test_without_jitter_a_drain_takes_what_is_said(jitter):
+    assert of(drain_timeout=10.0, drain_timeout_jitter=jitter).drain_delay() == 10.0

@@ -22,6 +22,7 @@ from trio_envoy.config.protocol import (
 )
 from trio_envoy.config.route import RouteConfiguration
 from trio_envoy.config.substitution import SubstitutionFormatString
+from trio_envoy.config.types import Percent
 
 
 class CodecType(enum.StrEnum):
@@ -265,6 +266,7 @@ class HttpConnectionManager:
         request_timeout: seconds from the first byte to the last byte of a request; None or 0 is off.
         request_headers_timeout: seconds for the headers; None or 0 is off.
         drain_timeout: seconds between the two GOAWAYs; None is 5.
+        drain_timeout_jitter: up to so many percent more; None is 0.
         delayed_close_timeout: seconds for a peer to read what we wrote before the close; None is 1, 0
             closes at once.
         access_log: one entry a request.
@@ -321,6 +323,7 @@ class HttpConnectionManager:
     request_timeout: float | None = None
     request_headers_timeout: float | None = None
     drain_timeout: float | None = None
+    drain_timeout_jitter: Percent | None = None
     delayed_close_timeout: float | None = None
     access_log: tuple[AccessLog, ...] = ()
     access_log_options: HcmAccessLogOptions | None = None

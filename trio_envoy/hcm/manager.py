@@ -124,7 +124,7 @@ class HttpConnectionManager:
         self.stream_idle_timeout = _seconds(config.stream_idle_timeout, DEFAULT_STREAM_IDLE_TIMEOUT)
         self.request_timeout = _seconds(config.request_timeout, None)
         self.max_stream_duration = _seconds(common.max_stream_duration if common else None, None)
-        self.codec_options = CodecOptions.of_downstream(config)
+        self.codec_options = CodecOptions.of_downstream(config, self.services.random)
         if self.reply_rules is not None:
             self.codec_options = attrs.evolve(self.codec_options, reshape=self.reply_rules.reshape)
         self.codecs = Codecs(self.codec_options, self.stats, self.services)

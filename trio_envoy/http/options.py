@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import inf
+from random import Random
 from typing import Final
 
 import attrs
@@ -42,7 +43,9 @@ class CodecOptions:
         max_requests: of one connection; the last response closes it.
         headers_timeout: from the first byte of a request to the end of its headers.
         delayed_close_timeout: for a client to read the last response when we have not read all of its request.
-        drain_timeout: between the notice that a connection drains and its end.
+        drain_timeout: between the notice that a connection drains and its end; see drain_delay().
+        drain_jitter: up to that share more, drawn with `random`.
+        random: for drain_jitter.
         safe_duration: after max_connection_duration an idle HTTP/1 connection waits for its next request instead of
             ending by a timer.
         proxy_100_continue: `expect: 100-continue` goes to the upstream instead of being answered here.
@@ -60,19 +63,28 @@ class CodecOptions:
     headers_timeout: float = inf
     delayed_close_timeout: float = DEFAULT_DELAYED_CLOSE_TIMEOUT
     drain_timeout: float = DEFAULT_DRAIN_TIMEOUT
+    drain_jitter: float = 0.0
+    random: Random | None = None
     safe_duration: bool = False
     proxy_100_continue: bool = False
     close_on_bad_request: bool = True
     reshape: Reshape | None = None
 
+    def drain_delay(self) -> float:
+        """Seconds between the notice that a connection drains and its end, drawn for one connection."""
+        if self.random is None:
+            return self.drain_timeout
+        return self.drain_timeout * (1 + self.random.random() * self.drain_jitter)
+
     @classmethod
-    def of_downstream(cls, config: HttpConnectionManager) -> CodecOptions:
-        """The options that an HCM's config says."""
+    def of_downstream(cls, config: HttpConnectionManager, random: Random) -> CodecOptions:
+        """The options that an HCM's config says; random is for drain_timeout_jitter."""
         common = config.common_http_protocol_options or _NOTHING_COMMON
         http1 = config.http_protocol_options
         keep_on_error = http1.override_stream_error_on_invalid_http_message if http1 is not None else None
         if keep_on_error is None:
             keep_on_error = config.stream_error_on_invalid_http_message
+        jitter = config.drain_timeout_jitter.value / 100 if config.drain_timeout_jitter is not None else 0.0
         named = config.server_header_transformation is not ServerHeaderTransformation.PASS_THROUGH
         return cls(
             codec_type=config.codec_type,
@@ -85,6 +97,8 @@ class CodecOptions:
             headers_timeout=_seconds(config.request_headers_timeout, inf),
             delayed_close_timeout=_delay(config.delayed_close_timeout),
             drain_timeout=DEFAULT_DRAIN_TIMEOUT if config.drain_timeout is None else config.drain_timeout,
+            drain_jitter=jitter,
+            random=random if jitter else None,
             safe_duration=config.http1_safe_max_connection_duration,
             proxy_100_continue=config.proxy_100_continue,
             close_on_bad_request=not keep_on_error,

@@ -323,7 +323,7 @@ class Http1ServerConnection:
         self.closing = True
         self._ends_at = inf
         if by_timer:
-            self._guard.arm(Cause.DRAIN, self.now() + self._options.drain_timeout)
+            self._guard.arm(Cause.DRAIN, self.now() + self._options.drain_delay())
 
     def _peer_gone(self) -> None:
         """Called by the channel: the client closed while nobody reads."""

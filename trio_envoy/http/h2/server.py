@@ -180,7 +180,7 @@ class Http2ServerConnection(Driver[Http2ServerStream]):
         self.flush()
         self._guard.disarm(Cause.CONNECTION_IDLE)
         self._guard.disarm(Cause.CONNECTION_DURATION)
-        self._guard.arm(Cause.DRAIN, trio.current_time() + self.context.options.drain_timeout)
+        self._guard.arm(Cause.DRAIN, trio.current_time() + self.context.options.drain_delay())
 
     def _go_away_for_good(self) -> None:
         if not self._final:
