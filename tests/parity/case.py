@@ -181,7 +181,8 @@ class FramesStep(Line):
         settings: [key, value] each, in our SETTINGS.
         ack: the other end's SETTINGS are acknowledged.
         deaf: seconds in which nothing is read.
-        show: settings, windows, pings, pongs, acknowledged: recorded beside the streams and GOAWAYs.
+        show: settings, windows, pings, pongs, acknowledged: recorded beside the streams and GOAWAYs; bytes: instead
+            of the streams, how each byte ended that stood for {byte}.
     """
 
     frames: list[Any]

@@ -2,7 +2,7 @@
 
 A frame is a mapping: its type with its stream, then what is in it, `{DATA: 1, flags: ES, text: abc}`. A number is a
 pause in seconds, a text is bytes in hexadecimal, `{repeat: 5, step: 2, frames: [...]}` are copies whose streams grow by
-step. See docs/parity.md.
+step, and {byte} in their fields is one byte after the other. See docs/parity.md.
 """
 
 import re
@@ -27,6 +27,7 @@ _FLAGS = {"ES": 1, "ACK": 1, "EH": 4, "PADDED": 8, "PRIORITY": 0x20}
 _USUAL = {"HEADERS": "EH ES"}  # flags if none are given
 _KEYS = {"flags", "pad", "priority", "u32", "hex", "settings", "request", "fields", "text", "fill", "length"}
 _HEAD = 9  # bytes
+_BYTE = "{byte}"
 _AUTHORITY = "a.com"
 _PAUSE = 0.1  # s; by then each has the other's SETTINGS
 _QUIET = 0.25  # s; longer than the delayed close of the base
@@ -54,6 +55,12 @@ def _encoded(item: Any, it: int, further: int) -> Iterator[bytes | float]:
     elif "repeat" in item:
         for number in range(item["repeat"]):
             for inner in item["frames"]:
+                if "fields" in inner:
+                    byte = chr(number % 256)
+                    inner = {
+                        **inner,
+                        "fields": [[str(part).replace(_BYTE, byte) for part in one] for one in inner["fields"]],
+                    }
                 yield from _encoded(inner, it, further + number * item.get("step", 0))
     else:
         yield _frame(item, it, further)
@@ -231,12 +238,25 @@ class RawPeer:
 
     def shown(self, show: list[str]) -> dict[str, Any]:
         """What came, for the recording: the streams and GOAWAYs, and what else is asked for."""
-        shown: dict[str, Any] = {"streams": {str(number): one.shown() for number, one in sorted(self.streams.items())}}
+        shown: dict[str, Any] = (
+            {"bytes": self._by_byte()}
+            if "bytes" in show
+            else {"streams": {str(number): one.shown() for number, one in sorted(self.streams.items())}}
+        )
         if self.goaway:
             shown["goaway"] = self.goaway
         for what in show:
-            shown[what] = getattr(self, what)
+            if what != "bytes":
+                shown[what] = getattr(self, what)
         return shown
+
+    def _by_byte(self) -> dict[str, str]:
+        """How the streams of one byte after the other ended, with the bytes, in hexadecimal."""
+        found: dict[str, list[int]] = {}
+        for number, one in sorted(self.streams.items()):
+            end = one.reset or f"{one.first(':status')} {'ended' if one.ended else 'open'}"
+            found.setdefault(end, []).append(number // 2)
+        return {end: " ".join(f"{byte:02x}" for byte in numbers) for end, numbers in found.items()}
 
     async def _note(self, name: str, flags: int, number: int, payload: bytes) -> None:
         if name in ("DATA", "HEADERS", "CONTINUATION", "RST_STREAM"):
