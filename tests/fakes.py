@@ -245,9 +245,10 @@ def a_stream(
     guard=None,
     complete=None,
     protocol="",
+    upgrade=b"",
 ):
     """One request without a connection; its codec is a FakeCodec."""
-    request = Request(method, b"a.com", path, scheme, headers(fields), body)
+    request = Request(method, b"a.com", path, scheme, headers(fields), body, upgrade)
     try:
         start = trio.current_time()
     except RuntimeError:
@@ -343,7 +344,7 @@ class ScriptedCluster(Cluster):
         idle: there is a connection already.
         sent: [method, authority, path, headers, body] of each attempt that had a connection.
         released: for each stream that was given back: whether its body was unread.
-        priorities: of each attempt.
+        priorities, protocols: of each attempt.
     """
 
     def __init__(self, services, *scripts, **config):
@@ -354,6 +355,7 @@ class ScriptedCluster(Cluster):
         self.sent = []
         self.released = []
         self.priorities = []
+        self.protocols = []
 
     def take(self, context, protocol="HTTP/1.1"):
         context.host = self.host if self.idle else None
@@ -362,7 +364,11 @@ class ScriptedCluster(Cluster):
         self.breakers[0].requests.take()
         return ScriptedStream(self, self.scripts.popleft())
 
+    async def connect(self, context):
+        return await self.wait(context, "TCP")
+
     async def wait(self, context, protocol="HTTP/1.1"):
+        self.protocols.append(protocol)
         script = self.scripts.popleft()
         self.priorities.append(context.priority)
         if isinstance(script, NoHealthyUpstream):

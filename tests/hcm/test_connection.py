@@ -142,7 +142,10 @@ async def test_a_target_that_is_refused_never_reaches_a_filter():
 async def test_an_upgrade_is_refused_and_names_the_cluster_of_its_route():
     route = Route(match=RouteMatch(prefix="/"), route=RouteAction(cluster="up"))
     exchange = Exchange(
-        Managed(forever, routes=table(route, validate_clusters=False)), protocol=b"websocket", complete=True
+        Managed(forever, routes=table(route, validate_clusters=False)),
+        protocol=b"websocket",
+        body=Pieces(b"x", 1),
+        complete=False,
     )
 
     codec = await exchange.run()
@@ -153,18 +156,34 @@ async def test_an_upgrade_is_refused_and_names_the_cluster_of_its_route():
     assert exchange.counts["ws_on_non_ws_route"] == exchange.counts["response_before_rq_complete"] == 1
 
 
-async def test_an_upgrade_over_http2_leaves_the_connection():
-    exchange = Exchange(Managed(forever), protocol=b"websocket", protocol_of_codec="HTTP/2")
+async def test_an_upgrade_without_a_route_finds_that_out():
+    nowhere = table(Route(match=RouteMatch(prefix="/x"), route=RouteAction(cluster="up")), validate_clusters=False)
+    exchange = Exchange(Managed(answering(LocalReply(404)), routes=nowhere), protocol=b"websocket")
 
     codec = await exchange.run()
 
-    assert (codec.response.status, codec.closes) == (403, False)
+    assert (codec.response.status, codec.closes) == (404, False)
+    assert "ws_on_non_ws_route" not in exchange.counts
 
 
-async def test_after_connect_an_http1_connection_ends():
-    codec = await Exchange(Managed(answering(LocalReply(404))), method=b"CONNECT", path=b"").run()
+async def test_a_request_counts_as_reset_only_if_it_is_not_complete_in_the_end():
+    async def answer(stream):
+        return Response(200, headers(), stream.request.body)
 
-    assert codec.closes
+    exchange = Exchange(Managed(answer), body=Pieces(b"abc", 1))
+
+    await exchange.run()
+
+    assert exchange.counts["response_before_rq_complete"] == 1
+    assert "rx_reset" not in exchange.counts
+
+
+async def test_a_100_of_the_codec_is_counted():
+    exchange = Exchange(Managed())
+
+    exchange.hcm.continued()
+
+    assert exchange.counts["1xx"] == exchange.counts["completed"] == 1
 
 
 async def test_a_response_before_the_end_of_the_request_is_counted():

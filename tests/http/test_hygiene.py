@@ -79,7 +79,30 @@ def test_what_may_not_be_nominated(options):
 
 
 @pytest.mark.parametrize(
-    ("upgrade", "left"), [(b"websocket", b"websocket"), (b"h2c", b""), (b"H2C, websocket", b"websocket"), (b"", b"")]
+    ("connection", "upgrades", "wanted"),
+    [
+        ([b"upgrade"], [b"websocket"], b"websocket"),
+        ([b"keep-alive", b"upgrade"], [b"WebSocket"], b"WebSocket"),
+        ([b"upgrade"], [b"websocket", b"foo"], b"websocket,foo"),
+        ([b"upgrade"], [b"H2C"], b""),
+        ([b"upgrade"], [b"websocket, h2c"], b"websocket, h2c"),
+        ([b"upgrade"], [b""], hygiene.NAMELESS),
+        ([b"upgrade"], [], b""),
+        ([], [b"websocket"], b""),
+    ],
 )
-def test_h2c_is_never_taken_up(upgrade, left):
-    assert hygiene.without_h2c(upgrade) == left
+def test_what_a_request_wants_to_go_on_with(connection, upgrades, wanted):
+    assert hygiene.wanted_upgrade(connection, upgrades) == wanted
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ([(b"connection", b"keep-alive, Upgrade"), (b"upgrade", b"x")], True),
+        ([(b"connection", b"keep-alive"), (b"upgrade", b"x")], False),
+        ([(b"upgrade", b"x")], False),
+        ([(b"connection", b"upgrade")], False),
+    ],
+)
+def test_an_upgrade_needs_both_fields(fields, says):
+    assert hygiene.says_upgrade(Headers(fields)) is says

@@ -16,15 +16,18 @@ from trio_envoy.config.core import HeaderValueOption
 from trio_envoy.config.route_action import (
     ClusterNotFoundResponseCode,
     ClusterWeight,
+    ConnectConfig,
     DirectResponseAction,
     RedirectAction,
     RedirectResponseCode,
     RetryBackOff,
     RetryPolicy,
     RouteAction,
+    RouteUpgradeConfig,
     WeightedCluster,
 )
 from trio_envoy.config.route_match import (
+    ConnectMatcher,
     CookieMatcher,
     GrpcRouteMatchOptions,
     HeaderMatcher,
@@ -35,6 +38,8 @@ from trio_envoy.config.route_match import (
 __all__ = [
     "ClusterNotFoundResponseCode",
     "ClusterWeight",
+    "ConnectConfig",
+    "ConnectMatcher",
     "CookieMatcher",
     "DirectResponseAction",
     "FilterConfig",
@@ -49,6 +54,7 @@ __all__ = [
     "RouteAction",
     "RouteConfiguration",
     "RouteMatch",
+    "RouteUpgradeConfig",
     "TlsRequirementType",
     "VirtualHost",
     "WeightedCluster",
