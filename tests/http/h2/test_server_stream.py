@@ -4,7 +4,7 @@ import pytest
 import trio
 
 from tests.http.h2.events import Data, Head, Reset, Trailers
-from tests.http.h2.fakes import REQUEST, at_rest, serving, status_of
+from tests.http.h2.fakes import REQUEST, at_rest, payload_of, serving, status_of
 from trio_envoy.errors import UpstreamFailure
 from trio_envoy.http.body import BytesBody
 from trio_envoy.http.h2 import frames as h2session
@@ -339,3 +339,17 @@ async def test_how_much_of_a_request_is_here(http2, autojump_clock):
             world.peer.session.send_data(stream_id, b"", ended=True)
             await world.peer.send()
             assert here[-1] == ((False, False) if size == 5 else last)
+
+
+async def test_a_head_is_sent_while_there_is_no_window_for_its_body(http2, autojump_clock):
+    async def answer(stream):
+        await stream.respond(Response(200, Headers(), BytesBody(b"body")))
+
+    async with serving(http2, answer) as world:
+        world.peer.session.lib.update_settings({4: 0})
+        await world.peer.send()
+        stream_id = await world.peer.ask()
+        assert world.peer.of(stream_id) == [Head(stream_id, [(b":status", b"200")], ended=False)]
+        world.peer.session.lib.increment_flow_control_window(100, stream_id)
+        await world.peer.send()
+        assert payload_of(world.peer.of(stream_id)) == b"body"
