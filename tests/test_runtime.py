@@ -148,3 +148,11 @@ def test_a_file_that_cannot_be_a_value_leaves_the_old_snapshot(tmp_path):
 
     assert runtime.snapshot.entries == {}
     assert runtime.stats.load_error == 1
+
+
+def test_who_wants_to_know_is_told_of_a_new_snapshot():
+    runtime, told = a_runtime(ADMIN), []
+    runtime.on_change = told.append
+    runtime.modify({"a": "1"})
+
+    assert told == [runtime.snapshot]

@@ -206,3 +206,50 @@ async def test_a_resolver_of_ones_own_is_asked():
             return Resolution((name,), 7.0)
 
     assert await a_network().resolve("x", DnsLookupFamily.AUTO, resolver=Own()) == Resolution(("x",), 7.0)
+
+
+def test_a_group_is_a_socket_for_each_worker_on_one_port(opened):
+    group = a_network().bind_group(ANY, 3)
+    opened += group
+
+    assert len({sock.getsockname() for sock in group}) == 1
+    assert len(group) == 3
+    for sock in group:
+        sock.listen()
+        sock.shutdown(socket.SHUT_RDWR)
+        sock.listen()  # one that has stopped has its port still
+    assert len({sock.getsockname() for sock in group}) == 1
+
+
+def test_a_group_goes_where_the_table_says(opened):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        target = from_sockaddr(probe.family, probe.getsockname())
+    network = a_network(NetworkTable(binds={IpAddress("10.1.2.3", 80): target}))
+    opened += network.bind_group(IpAddress("10.1.2.3", 80), 2)
+
+    assert [from_sockaddr(sock.family, sock.getsockname()) for sock in opened] == [target, target]
+
+
+def test_what_is_not_shared_by_port_is_one_socket_for_all(opened, tmp_path):
+    network = a_network()
+    opened += network.bind_group(ANY, 2, reuse_port=False)
+    opened += network.bind_group(PipeAddress(str(tmp_path / "p")), 2)
+
+    assert len(opened) == 2
+
+
+def test_of_a_group_that_cannot_be_nothing_stays_open(monkeypatch):
+    network, made = a_network(), []
+    bound = network._bound
+
+    def third_time_unlucky(*arguments):
+        if len(made) == 2:
+            raise BindError(ANY, "no more")
+        made.append(bound(*arguments))
+        return made[-1]
+
+    monkeypatch.setattr(network, "_bound", third_time_unlucky)
+    with pytest.raises(BindError, match="no more"):
+        network.bind_group(ANY, 3)
+    assert [sock.fileno() for sock in made] == [-1, -1]

@@ -54,3 +54,12 @@ async def test_all_listeners_drain():
     services.draining = True
 
     assert DrainDecision(DrainType.MODIFY_ONLY, services).wanted()
+
+
+async def test_one_that_began_elsewhere_goes_on_here(autojump_clock):
+    decision = DrainDecision(DrainType.DEFAULT, a_services())
+    decision.start(100, ago=75)
+    assert shares(decision) == pytest.approx(0.75, abs=0.05)
+    await trio.sleep(25)
+
+    assert shares(decision) == 1

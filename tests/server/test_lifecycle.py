@@ -56,3 +56,14 @@ async def test_stop_soon_leaves_time_for_an_answer(autojump_clock):
         assert life.state is State.PRE_INITIALIZING
         life.stop_soon()
     assert 5 < trio.current_time() < 6
+
+
+def test_while_something_is_lacking_it_is_not_live():
+    services = a_services()
+    life = Lifecycle(services)
+    life.live()
+    life.lacking = lambda: True
+
+    assert life.state is State.INITIALIZING
+    services.health_failed = True
+    assert life.state is State.DRAINING

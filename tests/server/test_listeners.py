@@ -155,3 +155,33 @@ class TestDrain:
         assert all(listener._drain.started for listener in manager.listeners)
         assert await self.open_ones(manager) == ["in", "other"]
         assert manager.stats.listener_stopped == 0
+
+
+async def test_a_worker_does_not_count_what_is_counted_once(nursery, services):
+    manager = ListenerManager([a_config("a"), a_config("b")], services, None)
+    manager.bind()
+    manager.become_worker(0)
+    await nursery.start(manager.run)
+    manager.drain()
+
+    stats = manager.stats
+    assert (stats.total_listeners_active, stats.workers_started, stats.listener_stopped) == (0, 0, 0)
+    assert stats.listener_create_success == 2
+
+
+async def test_a_main_process_counts_and_tells_which_ones_were_stopped(nursery, services):
+    manager = ListenerManager(
+        [a_config("a"), a_config("b", traffic_direction=TrafficDirection.INBOUND)], services, None
+    )
+    places = []
+    manager.on_stop = places.append
+    await nursery.start(manager.oversee)
+    assert (manager.stats.total_listeners_active, manager.stats.workers_started) == (2, 1)
+    manager.drain(inbound_only=True)
+    assert places == [1]
+    manager.drain(graceful=True)
+    with trio.fail_after(5):
+        while places != [1, 0]:
+            await trio.sleep(0.01)
+
+    assert manager.stats.listener_stopped == 2

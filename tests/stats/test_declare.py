@@ -6,7 +6,17 @@ import sys
 
 import pytest
 
-from trio_envoy.stats.declare import UNUSED, Counter, Gauge, HiddenGauge, Kind, StatsBlock, TextReadout, named
+from trio_envoy.stats.declare import (
+    UNUSED,
+    Counter,
+    Gauge,
+    HiddenGauge,
+    Kind,
+    Recording,
+    StatsBlock,
+    TextReadout,
+    named,
+)
 from trio_envoy.stats.histogram import Histogram
 
 
@@ -100,7 +110,7 @@ def test_unused_survives_copies_and_pickles():
 
 
 def test_histograms_announce_themselves_on_the_given_list():
-    recording: list[Histogram] = []
+    recording = Recording()
     stats = BreakerStats(recording)
 
     stats.wait_ms.record(5)

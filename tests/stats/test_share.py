@@ -38,6 +38,7 @@ class Process:
     def __init__(self):
         self.store = Store()
         self.stats = self.store.scope("a.").block(Stats)
+        self.store.clear()
         self.serial = next(self.serials)
         self.reporter = Reporter(self.store)
 
@@ -86,8 +87,8 @@ async def test_counters_that_were_reset_begin_at_0_again(main, ledger):
 async def test_gauges_are_the_sum_of_what_is_and_those_of_a_worker_go_with_it(main, ledger, attribute, name):
     first, second = Process(), Process()
     setattr(main.stats, attribute, 1)
-    setattr(first.stats, attribute, 3)
-    setattr(second.stats, attribute, 5)
+    for worker, value in ((first, 3), (second, 5)):
+        setattr(worker.stats, attribute, getattr(worker.stats, attribute) + value)
     for worker in (first, second):
         await worker.report_to(ledger)
     assert main.store.value(name) == 9
@@ -104,7 +105,7 @@ async def test_gauges_are_the_sum_of_what_is_and_those_of_a_worker_go_with_it(ma
 async def test_a_breaker_is_open_when_it_is_in_one_of_them(main, ledger):
     first, second = Process(), Process()
     for worker, is_open in ((first, 1), (second, 1)):
-        worker.stats.rq_open = is_open
+        worker.stats.rq_open += is_open
         await worker.report_to(ledger)
     assert main.stats.rq_open == 1
     first.stats.rq_open = 0
@@ -152,7 +153,7 @@ async def test_what_is_made_on_first_use_is_made_in_the_main_process_too(main, l
 async def test_texts_are_those_that_came_last(main, ledger):
     worker = Process()
     main.stats.version = "1"
-    worker.stats.version = "2"
+    worker.stats.version += "2"
     await worker.report_to(ledger)
 
     assert main.stats.version == "2"

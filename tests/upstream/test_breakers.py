@@ -121,3 +121,42 @@ def test_the_runtime_wins():
     assert not default.retries.free
     default.requests.take()
     assert default.retries.free
+
+
+def test_a_worker_has_its_share_of_each_limit_rounded_up():
+    thresholds = CircuitBreakersThresholds(
+        max_connections=5, max_pending_requests=0, max_requests=4, max_retries=1, track_remaining=True
+    )
+    (default, _), services = breakers_of(thresholds)
+    default.divide(services.runtime.snapshot, 2)
+
+    limits = [getattr(default, name).limit for name in ("connections", "pending", "requests", "retries")]
+    assert limits == [3, 0, 2, 1]
+    counts = counted(services)
+    remaining = [counts.get(f"circuit_breakers.default.remaining_{name}", 0) for name in ("cx", "pending", "rq")]
+    assert remaining == [3, 0, 2]
+    assert counts["circuit_breakers.default.remaining_cx_pools"] == (2**64 - 1) // 2
+
+
+def test_a_share_of_what_the_runtime_says_and_of_a_budgets_minimum():
+    runtime = LayeredRuntime(
+        layers=(RuntimeLayer(name="a", static_layer={"circuit_breakers.c.default.max_requests": 9}),)
+    )
+    budget = RetryBudget(min_retry_concurrency=5)
+    (default, _), services = breakers_of(
+        CircuitBreakersThresholds(retry_budget=budget), services=make_services(runtime=runtime)
+    )
+    default.divide(services.runtime.snapshot, 4)
+    assert default.requests.limit == 3
+    assert default.retries.free
+
+    assert default.retries.limit == 2
+
+
+def test_who_leaves_it_to_workers_publishes_nothing():
+    (default, _), services = breakers_of(CircuitBreakersThresholds(max_requests=5, track_remaining=True))
+    default.leave()
+    default.requests.take()
+    default.count_pools(1)
+
+    assert not any("remaining" in name for name in counted(services))

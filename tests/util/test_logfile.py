@@ -305,3 +305,47 @@ async def test_without_stats_it_works_too(tmp_path):
 
     assert path.read_bytes() == b"x\n"
     files.close()
+
+
+def test_to_a_shared_pipe_whole_lines_are_written_at_a_time(pipe, stats):
+    files = LogFiles(stats)
+    files.share()
+    file = files.open(pipe[0])
+    lines = [b"x" * size + b"\n" for size in (10, 4000, 80, 4095, 9000, 1, 5)]
+
+    pieces = [bytes(piece) for piece in file._pieces(b"".join(lines))]
+    assert b"".join(pieces) == b"".join(lines)
+    assert pieces == [lines[0] + lines[1] + lines[2], lines[3], lines[4], lines[5] + lines[6]]
+    assert list(map(bytes, file._pieces(b"z" * 5000))) == [b"z" * 5000, b""]
+    files.close()
+
+
+def test_to_what_is_not_shared_all_is_written_at_a_time(pipe, tmp_path):
+    data = b"x\n" * 10_000
+    alone, shared = LogFiles(), LogFiles()
+    regular = shared.open(str(tmp_path / "regular"))
+    shared.share()
+
+    assert [bytes(piece) for piece in alone.open(pipe[0])._pieces(data)] == [data]
+    assert [bytes(piece) for piece in regular._pieces(data)] == [data]
+    alone.close()
+    shared.close()
+
+
+def test_opened_anew_at_once_the_descriptor_stays(tmp_path):
+    path, moved = tmp_path / "a.log", tmp_path / "moved.log"
+    files = LogFiles()
+    file = files.open(str(path))
+    files.open(os.devnull)
+    before = file._fd
+    path.rename(moved)
+    files.reopen_now()
+
+    assert file._fd == before
+    os.write(before, b"new\n")
+    assert (path.read_bytes(), moved.read_bytes()) == (b"new\n", b"")
+    path.unlink()
+    tmp_path.joinpath("a.log").mkdir()
+    files.reopen_now()  # it can't be: the old one is kept
+    os.write(before, b"kept\n")
+    files.close()

@@ -146,17 +146,27 @@ def _kind(owner: str, attribute: str, hint: object) -> Kind:
     raise TypeError(f"{owner}.{attribute}: {hint!r} is not a kind of stat")
 
 
+class Recording(list[Histogram]):
+    """Where the blocks and histograms of a store announce themselves: the histograms that have new values.
+
+    Attributes:
+        touched: block -> attributes that somebody has begun to use; None: nobody wants to know (see stats.share).
+    """
+
+    touched: dict[StatsBlock, list[str]] | None = None
+
+
 class StatsBlock(metaclass=_Declaration):
     """Base of all declared stats; made by Scope.block(), or directly where no store is wanted (tests).
 
     Args:
-        recording: where histograms announce that they have values for the next flush; the store's list.
+        recording: where histograms announce that they have values for the next flush; the store's.
     """
 
     __slots__ = ("_recording",)
 
-    def __init__(self, recording: list[Histogram] | None = None) -> None:
-        self._recording = [] if recording is None else recording
+    def __init__(self, recording: Recording | None = None) -> None:
+        self._recording = Recording() if recording is None else recording
 
     if not TYPE_CHECKING:  # a misspelt stat is for mypy to find
 
@@ -167,4 +177,7 @@ class StatsBlock(metaclass=_Declaration):
                 raise AttributeError(f"{type(self).__name__} has no stat {name!r}")
             first = "" if kind is Kind.TEXT else UNUSED if kind is not Kind.HISTOGRAM else Histogram(self._recording)
             setattr(self, name, first)
+            touched = self._recording.touched
+            if touched is not None:
+                touched.setdefault(self, []).append(name)
             return first

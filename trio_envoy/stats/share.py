@@ -11,22 +11,31 @@ Rules:
 2. A gauge is sent when it has changed. The ledger remembers what each worker said, and takes it off when that is gone.
 3. A histogram is sent as the bins since the last report; the next flush of the main process closes its interval.
 4. A worker begins with Store.clear(): what was counted before it was forked is the main process's.
+5. A report looks at what was used since then, so that thousands of idle clusters cost little. Whoever sets a declared
+   gauge without a look at what it was (no `+=`) must look at it first.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 import trio
 
-from trio_envoy.stats.declare import UNUSED, Kind, slots_of
+from trio_envoy.stats.declare import UNUSED, Kind, Stat, StatsBlock
 from trio_envoy.stats.store import Node, Store
 
 _STEP: Final = 64  # prefixes looked at before others get their turn: some 0.3 ms
 _GAUGES: Final = frozenset({Kind.GAUGE, Kind.HIDDEN_GAUGE})
 _HIGHEST: Final = re.compile(r"circuit_breakers\.\w+\.\w+_open").search  # 1 if it is open in one of them
+
+
+@cache
+def _by_attribute(cls: type[StatsBlock]) -> Mapping[str, Stat]:
+    """The declared stats of a block class."""
+    return {stat.attribute: stat for stat in cls.stats}
 
 
 class Row(NamedTuple):
@@ -58,26 +67,31 @@ class Reporter:
         Cancelled: what was looked at is lost.
         """
         rows: list[Row] = []
-        for number, node in enumerate(self._store.settled()):
+        nodes, touched = self._store.settled()
+        for number, node in enumerate(nodes):
             if number % _STEP == 0:
                 await trio.lowlevel.checkpoint()
-            rows += self._of(node)
+            for block in node.blocks:
+                used = touched.get(block)
+                if used is not None:
+                    rows += self._of_block(node.prefix, block, used)
+            if node.cells is not None:
+                rows += self._of_cells(node)
         return rows
 
-    def _of(self, node: Node) -> Iterator[Row]:
+    def _of_block(self, prefix: str, block: StatsBlock, used: Iterable[str]) -> Iterator[Row]:
+        stats = _by_attribute(type(block))
+        for attribute in used:
+            kind, name = stats[attribute].kind, stats[attribute].name
+            value = getattr(block, attribute)
+            if kind is not Kind.COUNTER:
+                yield from self._changed(prefix, kind, name, value)
+            elif value:
+                setattr(block, attribute, 0)
+                yield Row(prefix, kind, name, int(value))
+
+    def _of_cells(self, node: Node) -> Iterator[Row]:
         prefix = node.prefix
-        for block in node.blocks:
-            for descriptor, stat in slots_of(type(block)):
-                try:
-                    value = descriptor.__get__(block)
-                except AttributeError:  # nobody has looked at it
-                    continue
-                kind = stat.kind
-                if kind is Kind.COUNTER and value:
-                    descriptor.__set__(block, 0)
-                    yield Row(prefix, kind, stat.name, int(value))
-                elif kind is not Kind.COUNTER:
-                    yield from self._changed(prefix, kind, stat.name, value)
         for kind, cells in (node.cells or {}).items():
             for name, cell in cells.items():
                 if kind is Kind.COUNTER:

@@ -15,13 +15,12 @@ Rules:
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, TypeAlias, TypeVar
 
-from trio_envoy.stats.declare import UNUSED, Kind, StatsBlock, slots_of
+from trio_envoy.stats.declare import UNUSED, Kind, Recording, StatsBlock, slots_of
 from trio_envoy.stats.histogram import Histogram, Merged
 from trio_envoy.stats.settings import Settings
 
@@ -77,14 +76,18 @@ class Node:
             for name, cell in self.cells.get(kind, {}).items():
                 entries.append((prefix + name, cell if kind is Kind.HISTOGRAM else cell.value))
 
-    def clear(self) -> None:
+    def clear(self, touched: dict[StatsBlock, list[str]]) -> None:
         for block in self.blocks:
             for descriptor, stat in slots_of(type(block)):
-                if stat.kind is Kind.HISTOGRAM:
-                    getattr(block, stat.attribute).clear()
+                try:
+                    value = descriptor.__get__(block)
+                except AttributeError:  # nobody has looked at it
+                    continue
+                if stat.kind is Kind.HISTOGRAM:  # who records into it may have it
+                    value.clear()
+                    touched.setdefault(block, []).append(stat.attribute)
                 else:
-                    with suppress(AttributeError):  # nobody has looked at it
-                        descriptor.__delete__(block)
+                    descriptor.__delete__(block)
         for kind, cells in (self.cells or {}).items():
             for cell in cells.values():
                 if kind is Kind.HISTOGRAM:
@@ -216,7 +219,7 @@ class Store:
         self.settings = settings or Settings()
         self._nodes: dict[str, Node] = {}
         self._sorted: list[Node] | None = None
-        self._recording: list[Histogram] = []
+        self._recording = Recording()
         self._in_interval: list[Histogram] = []
         self._late: dict[Callable[[], None], None] = {}
 
@@ -264,16 +267,21 @@ class Store:
                 histogram.close_interval()
 
     def clear(self) -> None:
-        """As if nothing had been counted: what a process does that has been forked from another one."""
+        """As if nothing had been counted: what a process does that has been forked from another one.
+
+        From now on it is known which stats are used; see settled().
+        """
         self._recording.clear()
         self._in_interval.clear()
+        touched = self._recording.touched = {}
         for node in self._nodes.values():
-            node.clear()
+            node.clear(touched)
 
-    def settled(self) -> tuple[Node, ...]:
-        """What is counted, by prefix, and up to date; for stats.share."""
+    def settled(self) -> tuple[tuple[Node, ...], Mapping[StatsBlock, list[str]]]:
+        """What is counted, up to date: all prefixes, and what of each block was used since clear(). For stats.share."""
         self._settle()
-        return tuple(self._nodes.values())
+        self._recording.clear()
+        return tuple(self._nodes.values()), self._recording.touched or {}
 
     def node(self, prefix: str) -> Node:
         """What is counted under a whole prefix; it stays open. For stats.share."""

@@ -66,9 +66,9 @@ class Resource:
 
     def publish(self) -> None:
         """Set the gauges to what is so now."""
-        setattr(self._stats, self._gauge, 0 if self.free else 1)
+        _set(self._stats, self._gauge, 0 if self.free else 1)
         if self.tracked is not None:
-            setattr(self.tracked, self._remaining, max(self.limit - self.count, 0))
+            _set(self.tracked, self._remaining, max(self.limit - self.count, 0))
 
 
 class BudgetedRetries(Resource):
@@ -148,7 +148,7 @@ class Breakers:
         """So many pools more, or fewer."""
         self._pools += change
         if self._tracked is not None:
-            self._tracked.remaining_cx_pools = _MAX_POOLS // self.workers - self._pools
+            _set(self._tracked, "remaining_cx_pools", _MAX_POOLS // self.workers - self._pools)
 
     def divide(self, snapshot: Snapshot, workers: int) -> None:
         """This is one of so many workers: take its share of the limits."""
@@ -191,6 +191,12 @@ class Breakers:
         for resource in (self.connections, self.pending, self.requests, self.retries):
             resource.tracked = stats
             resource.publish()
+
+
+def _set(stats: StatsBlock, gauge: str, value: int) -> None:
+    """Set a gauge, with a look at what it was (stats.share)."""
+    if getattr(stats, gauge) is not value:
+        setattr(stats, gauge, value)
 
 
 def _or(value: int | None, default: int) -> int:

@@ -74,6 +74,7 @@ async def a_worker(*, index=1, serial=5, bind=True, config=CONFIG):
     ours, theirs = socket.socketpair()
     log = Log()
     worker = Worker(server, log, HostBook(server.clusters.clusters), theirs, index, serial)
+    server.services.stats.clear()  # as the fork server does
     worker._become()
     link = Link(ours)
     async with trio.open_nursery() as tasks:

@@ -63,6 +63,7 @@ _LONG_LIFE: Final = 10.0  # s; a worker that lived so long was all right
 _FAILING: Final = 2  # ends in a row after which the server is not ready
 _ANSWER: Final = 1.0  # s; for a report that the admin waits for
 _WATCH: Final = 5.0  # s; between two reports that nobody asked for
+_RECENT: Final = 4.0  # s; so lately somebody has asked, and it has answered
 _HUNG: Final = 5.0  # s without an answer
 _STOP: Final = 5.0  # s; for workers to end before they are killed
 _EXIT_CODE: Final = 2.0  # s; to learn it
@@ -384,7 +385,8 @@ class Fleet:
                     continue
                 waited = trio.current_time() - seat.asked_at
                 if seat.answered == seat.asked:
-                    self._ask(seat)
+                    if waited >= _RECENT:
+                        self._ask(seat)
                 elif waited >= _HUNG and not seat.told_hung:
                     seat.told_hung = True
                     self.stats.hung += 1

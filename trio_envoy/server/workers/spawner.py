@@ -14,6 +14,7 @@ Rules:
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import selectors
@@ -120,6 +121,7 @@ class Spawner:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         sys.stdout.flush()
         sys.stderr.flush()
+        gc.freeze()  # no collection of a child walks, and so copies, what it shares with the others
         self.pid = os.fork()
         if self.pid == 0:
             ours.close()
@@ -186,6 +188,7 @@ class _Forking:
     def run(self) -> int:
         """Until the main process has gone."""
         _name("fork")
+        self._server.services.stats.clear()  # workers count from 0, and share the memory of what they don't use
         for number in _IGNORED:
             signal.signal(number, signal.SIG_IGN)
         os.set_blocking(self._woken, False)

@@ -81,7 +81,6 @@ class Worker:
     def _become(self) -> None:
         """Share with the processes of the same memory only what is to be shared."""
         server, services = self._server, self._server.services
-        services.stats.clear()
         services.random.seed(_SEEDS.getrandbits(128))
         services.poller.renew()
         services.log_files.share()
