@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import AsyncExitStack, closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,40 @@ async def test_the_front_proxy_reaches_both_services(front, sidecars):
         assert "cluster.local_service.upstream_rq_200: 3" in local  # /service/2, /trace/2, and the one of /trace/1
 
 
+async def echo_behind_an_upgrade(stream):
+    """An application that accepts any upgrade, and gives back what comes then."""
+    asked = b""
+    while not asked.endswith(b"\r\n\r\n"):
+        asked += await stream.receive_some()
+    await stream.send_all(b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")
+    while data := await stream.receive_some():
+        await stream.send_all(data)
+
+
+async def test_the_websocket_proxy_upgrades_where_it_may():
+    handshake = b"GET %b HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n"
+    async with trio.open_nursery() as tasks:
+        serve = partial(trio.serve_tcp, echo_behind_an_upgrade, 0, host="127.0.0.1")
+        (application,) = await tasks.start(serve)
+        port = application.socket.getsockname()[1]
+        table = NetworkTable.of(
+            {},
+            {"0.0.0.0:10000": "127.0.0.1:0", "127.0.0.1:9901": "127.0.0.1:0"},
+            {"127.0.0.1:8765": f"127.0.0.1:{port}"},
+        )
+        async with running(SAMPLES / "websocket.v3.yaml", table) as server:
+            async with await trio.open_tcp_stream("127.0.0.1", ports_of(server)[0]) as client:
+                await client.send_all(handshake % b"/chat" + b"hello")
+                answer = b""
+                while b"hello" not in answer:
+                    answer += await client.receive_some()
+                assert answer.startswith(b"HTTP/1.1 101 Switching Protocols\r\n")
+            async with await trio.open_tcp_stream("127.0.0.1", ports_of(server)[0]) as client:
+                await client.send_all(handshake % b"/other")
+                assert (await client.receive_some()).startswith(b"HTTP/1.1 403 Forbidden\r\n")
+        tasks.cancel_scope.cancel()
+
+
 @pytest.mark.parametrize("name", CONFIGS)
 def test_every_sample_compiles_without_a_warning_but_for_deprecations(name):
     loaded = load(str(SAMPLES / name), "", resolve=config_class)
@@ -121,7 +156,7 @@ def test_the_real_envoy_takes_what_upgrade_makes_of_every_v2_sample(name, tmp_pa
 
 
 def test_every_configuration_is_started_by_one_of_these_tests():
-    started = {"google_com_proxy.v2.yaml", "google_com_proxy.v3.yaml"}
+    started = {"google_com_proxy.v2.yaml", "google_com_proxy.v3.yaml", "websocket.v3.yaml"}
     for name in ("front", "service1", "service2"):
         started |= {f"front_proxy/{name}-envoy.yaml", f"front_proxy/{name}-envoy.v3.yaml"}
 
