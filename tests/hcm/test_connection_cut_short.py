@@ -352,3 +352,15 @@ async def test_the_server_stops_just_when_a_deadline_fires(raw, autojump_clock):
     assert ended == [True]
     assert [entry.info.details for entry in managed.entries] == ["downstream_local_disconnect"]
     assert managed.stats.downstream_rq_active == managed.stats.downstream_cx_active == 0
+
+
+async def test_a_client_that_does_not_take_the_rest_in_time_is_logged_as_if_it_had():
+    exchange = Exchange(Managed(answering(Response(200, headers(), Pieces(b"abc", 1e9)))))
+    exchange.codec.info.details = "via_upstream"
+
+    codec = await exchange.run(fire(Cause.STREAM_FLUSH))
+
+    assert codec.was_reset
+    assert exchange.logged == (200, "-", "via_upstream")
+    assert "tx_reset" not in exchange.counts
+    assert "rx_reset" not in exchange.counts

@@ -50,6 +50,11 @@ def test_what_is_said_counts():
     assert options.http1.max_head_bytes == options.http2.max_head_bytes == 1024
 
 
+@pytest.mark.parametrize(("said", "timeout"), [(None, None), (3.0, 3.0), (0.0, inf)])
+def test_a_flush_has_a_timeout_of_its_own_or_that_of_an_idle_stream(said, timeout):
+    assert of(stream_flush_timeout=said).flush_timeout == timeout
+
+
 def test_zero_turns_timeouts_off():
     options = of(common_http_protocol_options=HttpProtocolOptions(idle_timeout=0.0), request_headers_timeout=0.0)
 

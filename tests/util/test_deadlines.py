@@ -1,6 +1,7 @@
 """util.deadlines."""
 
 from contextlib import asynccontextmanager
+from math import inf
 
 import pytest
 import trio
@@ -122,3 +123,59 @@ async def test_closed_guards_do_not_pile_up(autojump_clock):
             guard.close()
 
         assert len(timers._heap) < 1200
+
+
+@pytest.mark.parametrize(("limit", "seconds"), [(2.0, 2), (20.0, 20), (None, 5)])
+async def test_a_flush_has_a_timeout_of_its_own(autojump_clock, limit, seconds):
+    async with running() as timers:
+        guard = Guard(timers)
+        start = guard.activity = trio.current_time()
+
+        with guard.open():
+            guard.arm_idle(5)
+            guard.begin_flush(limit)
+            await trio.sleep_forever()
+
+        assert guard.fired is Cause.STREAM_FLUSH
+        assert trio.current_time() - start == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("limit", [inf, None])
+async def test_a_flush_may_take_for_ever(autojump_clock, limit):
+    async with running() as timers:
+        guard = Guard(timers)
+
+        with guard.open():
+            if limit is not None:
+                guard.arm_idle(5)
+            guard.begin_flush(limit)
+            await trio.sleep(1000)
+
+        assert guard.fired is None
+
+
+async def test_after_a_flush_a_stream_may_be_idle_again(autojump_clock):
+    async with running() as timers:
+        guard = Guard(timers)
+        start = guard.activity = trio.current_time()
+
+        with guard.open():
+            guard.arm_idle(5)
+            idle = guard.begin_flush(20.0)
+            await trio.sleep(10)
+            guard.end_flush(idle)
+            await trio.sleep_forever()
+
+        assert guard.fired is Cause.STREAM_IDLE
+        assert trio.current_time() - start == pytest.approx(15)
+
+
+async def test_what_was_not_armed_is_not_armed_by_a_flush(autojump_clock):
+    async with running() as timers:
+        guard = Guard(timers)
+
+        with guard.open():
+            guard.end_flush(guard.begin_flush(20.0))
+            await trio.sleep(1000)
+
+        assert guard.fired is None

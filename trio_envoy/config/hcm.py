@@ -263,6 +263,8 @@ class HttpConnectionManager:
         scheme_header_transformation: what the scheme becomes.
         max_request_headers_kb: KiB, 1 to 8192; None is 60.
         stream_idle_timeout: seconds; None is 300, 0 is off.
+        stream_flush_timeout: seconds for an HTTP/2 client to take the rest of a response; None is the idle timeout of
+            the stream, 0 is off.
         request_timeout: seconds from the first byte to the last byte of a request; None or 0 is off.
         request_headers_timeout: seconds for the headers; None or 0 is off.
         drain_timeout: seconds between the two GOAWAYs; None is 5.
@@ -320,6 +322,7 @@ class HttpConnectionManager:
     scheme_header_transformation: SchemeHeaderTransformation | None = None
     max_request_headers_kb: int | None = None
     stream_idle_timeout: float | None = None
+    stream_flush_timeout: float | None = None
     request_timeout: float | None = None
     request_headers_timeout: float | None = None
     drain_timeout: float | None = None

@@ -289,6 +289,10 @@ class HcmConnection:
             flag = stream.info.flags & DPE or DR  # DPE: the codec gave it up because the client broke a rule
             self._abort(stream, flag, codec.end_details or "http2.remote_reset")
             return
+        if cause is Cause.STREAM_FLUSH:  # all is written, as far as Envoy is concerned
+            codec.reset()
+            self._end(stream)
+            return
         if cause is Cause.STREAM_IDLE:
             stats.downstream_rq_idle_timeout += 1
         elif cause is Cause.REQUEST:

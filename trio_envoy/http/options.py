@@ -43,6 +43,7 @@ class CodecOptions:
         max_requests: of one connection; the last response closes it.
         headers_timeout: from the first byte of a request to the end of its headers.
         delayed_close_timeout: for a client to read the last response when we have not read all of its request.
+        flush_timeout: for an HTTP/2 client to take the rest of a response; None: the stream's idle timeout.
         drain_timeout: between the notice that a connection drains and its end; see drain_delay().
         drain_jitter: up to that share more, drawn with `random`.
         random: for drain_jitter.
@@ -62,6 +63,7 @@ class CodecOptions:
     max_requests: float = inf
     headers_timeout: float = inf
     delayed_close_timeout: float = DEFAULT_DELAYED_CLOSE_TIMEOUT
+    flush_timeout: float | None = None
     drain_timeout: float = DEFAULT_DRAIN_TIMEOUT
     drain_jitter: float = 0.0
     random: Random | None = None
@@ -96,6 +98,7 @@ class CodecOptions:
             max_requests=common.max_requests_per_connection or inf,
             headers_timeout=_seconds(config.request_headers_timeout, inf),
             delayed_close_timeout=_delay(config.delayed_close_timeout),
+            flush_timeout=_flush(config.stream_flush_timeout),
             drain_timeout=DEFAULT_DRAIN_TIMEOUT if config.drain_timeout is None else config.drain_timeout,
             drain_jitter=jitter,
             random=random if jitter else None,
@@ -133,3 +136,7 @@ def _seconds(value: float | None, default: float) -> float:
 
 def _delay(value: float | None) -> float:
     return DEFAULT_DELAYED_CLOSE_TIMEOUT if value is None else value
+
+
+def _flush(value: float | None) -> float | None:
+    return None if value is None else value or inf

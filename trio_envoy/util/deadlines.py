@@ -34,6 +34,7 @@ class Cause(IntEnum):
     DRAIN = 8  # the connection is idle and shall go
     PEER_RESET = 9  # downstream gave up this stream alone (HTTP/2): flag DR
     UPSTREAM_DURATION = 10  # the cluster's max_stream_duration, once the response has begun: flag UMSDR
+    STREAM_FLUSH = 11  # stream_flush_timeout: the client does not take the rest of a response (HTTP/2)
 
 
 # Members as plain numbers: to look one up in its class costs as much as a call.
@@ -42,6 +43,7 @@ _MAX_STREAM_DURATION: Final = int(Cause.MAX_STREAM_DURATION)
 _REQUEST: Final = int(Cause.REQUEST)
 _STREAM_IDLE: Final = int(Cause.STREAM_IDLE)
 _UPSTREAM_DURATION: Final = int(Cause.UPSTREAM_DURATION)
+_STREAM_FLUSH: Final = int(Cause.STREAM_FLUSH)
 
 
 class Guard:
@@ -88,6 +90,30 @@ class Guard:
         at = self.at[_STREAM_IDLE] = self.activity + timeout
         if at < self.planned:
             self._timers.plan(self, at)
+
+    def begin_flush(self, timeout: float | None) -> bool:
+        """From now on STREAM_FLUSH counts instead of STREAM_IDLE, until end_flush().
+
+        Args:
+            timeout: seconds, inf for never; None: that of STREAM_IDLE.
+
+        Returns:
+            Whether STREAM_IDLE was armed: for end_flush().
+        """
+        idle = self.at[_STREAM_IDLE] != inf
+        self.at[_STREAM_IDLE] = inf
+        if timeout is None:
+            timeout = self._idle_timeout if idle else inf
+        if timeout != inf:
+            self.arm(Cause.STREAM_FLUSH, trio.current_time() + timeout)
+        return idle
+
+    def end_flush(self, idle: bool) -> None:
+        """STREAM_IDLE counts again, if it did before begin_flush()."""
+        self.at[_STREAM_FLUSH] = inf
+        if idle:
+            self.activity = trio.current_time()
+            self.arm_idle(self._idle_timeout)
 
     def disarm(self, cause: Cause) -> None:
         """Forget this deadline. A cancellation that was already delivered is not undone."""

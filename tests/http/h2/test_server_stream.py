@@ -3,6 +3,7 @@
 import pytest
 import trio
 
+from tests.fakes import Pieces
 from tests.http.h2.events import Data, Head, Reset, Trailers
 from tests.http.h2.fakes import REQUEST, at_rest, payload_of, serving, status_of
 from trio_envoy.errors import UpstreamFailure
@@ -353,3 +354,48 @@ async def test_a_head_is_sent_while_there_is_no_window_for_its_body(http2, autoj
         world.peer.session.lib.increment_flow_control_window(100, stream_id)
         await world.peer.send()
         assert payload_of(world.peer.of(stream_id)) == b"body"
+
+
+@pytest.mark.parametrize(
+    ("fields", "piece", "fires"),
+    [
+        ([(b"content-length", b"20")], 10, True),  # all of it is here or will soon be
+        ([], 20, True),  # the last piece is here
+        ([], 10, False),  # who knows how much there will be: only an idle stream ends
+    ],
+)
+async def test_a_client_that_does_not_take_the_rest_is_waited_for(http2, autojump_clock, fields, piece, fires):
+    async def answer(stream):
+        body = Pieces(*[b"x" * piece] * (20 // piece), 0) if piece < 20 else BytesBody(b"x" * piece)
+        await stream.respond(Response(200, Headers(fields), body))
+
+    async with serving(http2, answer, flush_timeout=3.0) as world:
+        world.peer.eager = False
+        world.peer.session.lib.update_settings({4: 5})
+        await world.peer.send()
+        stream_id = await world.peer.ask()
+        await trio.sleep(100)
+
+        found = world.handler.interruptions
+        assert found == ([Cause.STREAM_FLUSH] if fires else [])
+        assert world.stats.http2.tx_flush_timeout == int(fires)
+        assert len(payload_of(world.peer.of(stream_id))) == 5
+
+
+async def test_pieces_that_a_client_takes_have_their_own_time(http2, autojump_clock):
+    async def answer(stream):
+        length = [(b"content-length", b"20")]
+        await stream.respond(Response(200, Headers(length), Pieces(b"x" * 10, b"y" * 10, 0)))
+
+    async with serving(http2, answer, flush_timeout=3.0) as world:
+        world.peer.eager = False
+        world.peer.session.lib.update_settings({4: 5})
+        await world.peer.send()
+        stream_id = await world.peer.ask()
+        for _ in range(2):
+            await trio.sleep(2)
+            world.peer.session.lib.increment_flow_control_window(10, stream_id)
+            await world.peer.send()
+
+        assert payload_of(world.peer.of(stream_id)) == b"x" * 10 + b"y" * 10
+        assert world.handler.interruptions == []

@@ -56,9 +56,11 @@ class Driver(Events, Generic[S]):
         unflushed: bytes of bodies in the session since the last flush.
         details: why we closed it at once, as in %RESPONSE_CODE_DETAILS%; "" if we did not.
         streams: by id.
+        flush_timeout: seconds for the peer to take the rest of a body that is all here; None: that of an idle stream.
     """
 
     details = ""
+    flush_timeout: float | None = None
 
     def __init__(
         self, channel: Channel, options: Http2Options, stats: Http2Stats, view: memoryview, *, client: bool

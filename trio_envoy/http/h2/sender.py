@@ -29,15 +29,17 @@ class Sender:
         state: of the stream.
         ended: our side is done.
         sent: bytes of payload so far.
+        finite: all of the body is here, or soon will be.
     """
 
-    __slots__ = ("_driver", "_wake", "ended", "sent", "state")
+    __slots__ = ("_driver", "_wake", "ended", "finite", "sent", "state")
 
     def __init__(self, driver: Driver[Any], state: StreamState) -> None:
         self._driver = driver
         self.state = state
         self.ended = False
         self.sent = 0
+        self.finite = False
         self._wake: Wake | None = None  # few wait for room
 
     def wake(self) -> None:
@@ -95,7 +97,7 @@ class Sender:
                 guard.activity = trio.current_time()
             following = waiting.popleft() if waiting else body.read_nowait()
             last = following == b"" and not body.trailers
-            await self._chunk(chunk, ended=last)
+            await self._chunk(chunk, guard, ended=last)
             if last:
                 break
             chunk = await self._next(body) if following is None else following
@@ -121,12 +123,23 @@ class Sender:
         else:
             self.data_nowait(b"", ended=True)
 
-    async def _chunk(self, chunk: bytes, *, ended: bool) -> None:
-        driver = self._driver
+    async def _chunk(self, chunk: bytes, guard: Guard | None, *, ended: bool) -> None:
         sent = self.data_nowait(chunk, ended=ended)
         if sent == len(chunk):
             return
         rest = memoryview(chunk)[sent:]
+        if guard is None or not (self.finite or ended):
+            await self._rest(rest, ended=ended)
+            return
+        idle = guard.begin_flush(self._driver.flush_timeout)
+        try:
+            await self._rest(rest, ended=ended)
+        finally:
+            guard.end_flush(idle)
+
+    async def _rest(self, rest: memoryview, *, ended: bool) -> None:
+        """Send what there was no room for, as there is."""
+        driver = self._driver
         turns = 0
         while rest:
             sent = self.data_nowait(rest, ended=ended)
@@ -136,6 +149,7 @@ class Sender:
             if not driver.unflushed:
                 if self._wake is None:
                     self._wake = Wake()
+                driver.flush_soon()  # the head, perhaps
                 await self._wake.wait()
                 continue
             driver.flush()  # then there may be room again

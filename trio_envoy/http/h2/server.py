@@ -49,6 +49,7 @@ class Http2ServerConnection(Driver[Http2ServerStream]):
     ) -> None:
         super().__init__(channel, context.options.http2, context.http2_stats, context.view, client=False)
         self.context = context
+        self.flush_timeout = context.options.flush_timeout
         self.handler = handler
         self._guard = guard
         self._beginning = beginning

@@ -173,6 +173,7 @@ class Http2ServerStream:
             try:
                 ready = self._send_first(body, first)
                 if ready is not None:
+                    sender.finite = b"content-length" in response.headers.first and not self._tunnel
                     await sender.body(body, ready, self.guard)
             finally:
                 info.bytes_sent = sender.sent
@@ -202,6 +203,10 @@ class Http2ServerStream:
             self._connection.stats.tx_reset += 1
             self._connection.flush_soon()
         self.finished = True
+
+    def flush_timed_out(self) -> None:
+        """The client did not take the rest of the response in time."""
+        self._connection.stats.tx_flush_timeout += 1
 
     def _code(self, otherwise: int) -> int:
         """Why the stream is reset: a tunnel tells of the connection at its other end (RFC 9113 s8.5)."""

@@ -100,6 +100,8 @@ class Workers:
                     return
                 try:
                     if cause is not None and not stream.finished:
+                        if cause is Cause.STREAM_FLUSH:
+                            stream.flush_timed_out()
                         with guard.open():
                             await handler.interrupted(stream, cause)
                 finally:
