@@ -21,7 +21,10 @@ def test_envoys_defaults():
     assert passed(floods.empty_frame) == (1, "inbound_empty_frames_flood")
     assert passed(lambda: floods.priority(0)) == (100, "inbound_priority_frames_flood")
     assert passed(lambda: floods.window_update(0)) == (5, "inbound_window_update_frames_flood")
-    assert passed(floods.control) == (1000, "outbound_control_flood")
+    floods.controls = 1000
+    assert not floods.too_many_controls()
+    floods.controls = 1001
+    assert floods.too_many_controls() == "outbound_control_flood"
 
 
 def test_empty_frames_count_in_a_row():
@@ -45,11 +48,12 @@ def test_streams_and_data_allow_more():
 def test_what_was_answered_in_time_does_not_count():
     floods = Floods(Http2Options(max_outbound_control_frames=2))
     for _ in range(10):
-        assert not floods.control()
-        assert not floods.control()
+        floods.controls += 2
+        assert not floods.too_many_controls()
         floods.turn()
 
-    assert passed(floods.control)[0] == 2
+    floods.controls += 3
+    assert floods.too_many_controls()
 
 
 @pytest.mark.parametrize(

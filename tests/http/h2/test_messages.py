@@ -1,5 +1,7 @@
 """What HTTP/2 messages must be; the reasons are Envoy's."""
 
+from math import inf
+
 import pytest
 
 from trio_envoy.errors import RemoteProtocolError
@@ -53,7 +55,22 @@ def test_a_good_request():
         (a_get((b"content-length", b"x")), INVALID),
         (a_get((b"content-length", b"")), INVALID),
         (a_get((b"content-length", b"0"), (b"content-length", b"0")), INVALID),
-        (a_get((b"content-length", b"1" * 19)), INVALID),
+        (a_get((b"content-length", b"9223372036854775808")), INVALID),
+        (a_get((b"content-length", b"9223372036854775807")), VIOLATION),
+        (a_get((b"content-length", b"x"), without=(b":method",)), INVALID),  # what is wrong by itself comes first
+        (a_get(method=b""), INVALID),
+        (a_get(method=b"A B"), INVALID),
+        (a_get(scheme=b""), INVALID),
+        (a_get(scheme=b"h p"), INVALID),
+        (a_get(authority=b""), INVALID),
+        (a_get(authority=b"u@a.com"), INVALID),
+        (a_get(authority=b"a.com/"), INVALID),
+        (a_get((b"host", b"")), INVALID),
+        (a_get((b"host", b"a b")), INVALID),
+        (a_get(path=b"/a b"), INVALID),
+        (a_get(path=b"a"), VIOLATION),
+        (a_get(path=b"a", scheme=b"HTTPS"), VIOLATION),
+        (a_get(path=b"*"), VIOLATION),
         (a_get((b"content-length", b"9" * 5000)), INVALID),
         (a_get(method=b"CONNECT"), VIOLATION),
         (a_get(method=b"CONNECT", protocol=b"websocket"), INVALID),
@@ -73,6 +90,9 @@ def test_what_is_refused(fields, reason):
         a_get((b"host", b"b.com"), without=(b":authority",)),
         a_get(path=b"*", method=b"OPTIONS"),
         a_get(scheme=b"ftp"),
+        a_get(scheme=b"ftp", path=b"no-slash"),
+        a_get((b"te", b"Trailers")),
+        a_get(authority=b"[::1]:80"),
         a_get(method=b"FOO"),
         a_get(path=b"/#f"),
         a_get((b"content-length", b"0" * 5000)),
@@ -83,10 +103,47 @@ def test_what_is_taken(fields):
     check(fields)
 
 
-@pytest.mark.parametrize("status", [b"", b"abc", b"20", b"2000", b"099"])
-def test_responses_need_a_status(status):
-    with pytest.raises(RemoteProtocolError, match=VIOLATION):
-        messages.check_response({b":status": status})
+@pytest.mark.parametrize(
+    ("fields", "method", "ended", "result"),
+    [
+        ([(b":status", b"200")], b"GET", True, (200, inf)),
+        ([(b":status", b"200"), (b"content-length", b"3")], b"GET", False, (200, 3)),
+        ([(b":status", b"200"), (b"content-length", b"3")], b"GET", True, VIOLATION),
+        ([(b":status", b"200"), (b"content-length", b"3")], b"HEAD", True, (200, 0)),
+        ([(b":status", b"200"), (b"content-length", b"3")], b"CONNECT", False, (200, inf)),
+        ([(b":status", b"404"), (b"content-length", b"3")], b"CONNECT", False, (404, 3)),
+        ([(b":status", b"304"), (b"content-length", b"3")], b"GET", True, (304, 0)),
+        ([(b":status", b"204"), (b"content-length", b"0")], b"GET", True, (204, 0)),
+        ([(b":status", b"204"), (b"content-length", b"3")], b"GET", True, INVALID),
+        ([(b":status", b"103")], b"GET", False, (103, 0)),
+        ([(b":status", b"103")], b"GET", True, VIOLATION),
+        ([(b":status", b"103"), (b"content-length", b"3")], b"GET", False, INVALID),
+        ([(b":status", b"099")], b"GET", True, (99, inf)),
+        ([(b":status", b"999")], b"GET", True, (999, inf)),
+        ([(b":status", b"101")], b"GET", False, INVALID),
+        ([(b":status", b"20")], b"GET", True, INVALID),
+        ([(b":status", b"2000")], b"GET", True, INVALID),
+        ([(b":status", b"abc")], b"GET", True, INVALID),
+        ([(b":status", b"")], b"GET", True, INVALID),
+        ([(b"x", b"y")], b"GET", True, VIOLATION),
+    ],
+)
+def test_responses(fields, method, ended, result):
+    def check():
+        return messages.check_response(*messages.split(fields, messages.RESPONSE_PSEUDO), method, ended=ended)
+
+    if isinstance(result, tuple):
+        assert check() == result
+    else:
+        with pytest.raises(RemoteProtocolError) as caught:
+            check()
+        assert caught.value.details == result
+
+
+@pytest.mark.parametrize(("trailers", "received", "right"), [([], 3, True), ([b"3"], 3, True), ([b"9"], 3, False)])
+def test_trailers_may_say_the_length(trailers, received, right):
+    headers = Headers([(b"content-length", value) for value in trailers])
+    assert messages.says_length(headers, received) is right
 
 
 def test_trailers_have_no_pseudo_headers():

@@ -100,8 +100,8 @@ class Http2ClientConnection(Driver[Http2ClientStream]):
                     await self.read_loop()
                 except SessionError as error:
                     self.protocol_error = True
-                    stat = error.stat or "rx_messaging_error"
-                    setattr(self.stats, stat, getattr(self.stats, stat) + 1)
+                    if error.stat:
+                        setattr(self.stats, error.stat, getattr(self.stats, error.stat) + 1)
                     if not error.silent:
                         self.flush()
                     reason, flag, ending = PROTOCOL_FAULT, UPE, Ending.RESET_BY_US
@@ -124,9 +124,9 @@ class Http2ClientConnection(Driver[Http2ClientStream]):
         try:
             stream.on_fields(fields, size, ended=ended)
         except RemoteProtocolError as error:
+            self.stats.rx_messaging_error += 1
             if not self.options.stream_error:
                 raise SessionError(error.details) from error
-            self.stats.rx_messaging_error += 1
             stream.break_off()
 
     def on_too_large(self, state: StreamState, error: Oversized) -> None:

@@ -68,13 +68,14 @@ class Http2ClientStream:
         "_connection",
         "_ending",
         "_failure",
-        "_head_only",
         "_informed",
         "_length",
+        "_method",
         "_protocol",
         "_released",
         "_request_error",
         "_response",
+        "_started",
         "_upload_scope",
         "_wake",
         "connection",
@@ -106,7 +107,8 @@ class Http2ClientStream:
         self._ending = Ending.WHOLE
         self._length = inf  # of the response's body, as it says itself
         self._request_error: RemoteProtocolError | None = None
-        self._head_only = False
+        self._method = b""
+        self._started = False  # a head has come, perhaps an informational one
         self._released = False
         self._upload_scope: trio.CancelScope | None = None
 
@@ -163,7 +165,7 @@ class Http2ClientStream:
         except SessionError as error:
             raise UpstreamFailure(TERMINATION, UC, sent=False) from error
         state.user = self
-        self._head_only = request.method == b"HEAD"
+        self._method = b"CONNECT" if request.protocol else request.method
         connection.streams[state.id] = self
         connection.stats.streams_active += 1
         self.sender.head(fields, ended=request.body is None)
@@ -229,36 +231,35 @@ class Http2ClientStream:
             self._on_trailers(fields, ended=ended)
             return
         pseudo, headers = messages.split(fields, messages.RESPONSE_PSEUDO)
-        status = messages.check_response(pseudo)
+        status, length = messages.check_response(pseudo, headers, self._method, ended=ended)
         info = self.info
         if info is not None:
             info.upstream_header_bytes_received += size
             info.upstream_wire_bytes_received += size
-        if status < 200:
-            if ended:
-                raise RemoteProtocolError(messages.VIOLATION)
+        if 100 <= status < 200:
+            self._started = True
             if self._informed is None:  # one at a time, so that many take no room
                 self._informed = status, headers
         else:
             if info is not None:
                 info.upstream_first_byte_received = trio.current_time()
-            bodiless = self._head_only or status in _NO_BODY
-            self._length = 0 if bodiless else messages.length_of(headers)
-            if ended and 0 < self._length < inf:
-                raise RemoteProtocolError(messages.VIOLATION)
+            bodiless = self._method == b"HEAD" or status in _NO_BODY
+            self._length = length
             if self._protocol and status == 200:  # as HTTP/1 says it, as in Envoy
                 status = 101
                 headers.add(b"upgrade", self._protocol)
                 headers.add(b"connection", b"upgrade")
             self._response = Response(status, headers, None if bodiless or ended else self._body)
             self._complete = not bodiless
+            self._started = self._started or self._complete
             if ended:
                 self._end(None)
         self._wake.set()
 
     def _on_trailers(self, fields: Fields, *, ended: bool) -> None:
         trailers = messages.trailers_of(fields)
-        if not ended or self._body.received != self._length < inf:
+        received = self._body.received
+        if not ended or received != self._length < inf or not messages.says_length(trailers, received):
             raise RemoteProtocolError(messages.VIOLATION)
         self._end(trailers)
 
@@ -267,7 +268,7 @@ class Http2ClientStream:
         if self.info is not None:
             self.info.upstream_wire_bytes_received += size
         received, length = self._body.received + len(data), self._length
-        if received > length or (ended and received < length < inf):
+        if self._response is None or received > length or (ended and received < length < inf):
             self._connection.session.credit(self.state, size)
             self.break_off()
             return
@@ -309,7 +310,7 @@ class Http2ClientStream:
 
     def fail(self, reason: str, flag: int, ending: Ending) -> None:
         """The stream is broken: whoever waits is told."""
-        failure = self._failure = UpstreamFailure(reason, flag, started=self._complete)
+        failure = self._failure = UpstreamFailure(reason, flag, started=self._started)
         self._ending = ending
         self._body.fail(failure)
         self.sender.wake()

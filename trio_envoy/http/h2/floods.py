@@ -95,9 +95,8 @@ class Floods:
         limit = _FREE_WINDOW_UPDATES + 2 * (streams + self._options.max_window_updates * self.data_sent)
         return "inbound_window_update_frames_flood" if self._windows > limit else ""
 
-    def control(self) -> str:
-        """An acknowledgement or a reset of ours was made."""
-        self.controls += 1
+    def too_many_controls(self) -> str:
+        """What came until now, in one read, is worked through."""
         return _CONTROL if self.controls > self._options.max_outbound_control_frames else ""
 
     def turn(self) -> None:

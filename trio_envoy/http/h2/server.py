@@ -164,7 +164,7 @@ class Http2ServerConnection(Driver[Http2ServerStream]):
             self._log_head(details or "downstream_remote_disconnect", flag)
 
     def _count_active(self, *, local: bool) -> None:
-        if self.streams:
+        if self.streams or self.session.streams:  # these begin with the first piece of a head
             stats = self.context.stats
             stats.downstream_cx_destroy_active_rq += 1
             if local:
@@ -268,7 +268,8 @@ class Http2ServerConnection(Driver[Http2ServerStream]):
             if not ended:
                 raise RemoteProtocolError(messages.VIOLATION)
             trailers = messages.trailers_of(fields)
-            if not stream.fits(0, ended=True):
+            assert stream.incoming is not None, "only a body that comes has trailers"
+            if not stream.fits(0, ended=True) or not messages.says_length(trailers, stream.incoming.received):
                 raise RemoteProtocolError(messages.VIOLATION)
         except RemoteProtocolError as error:
             self._refuse(stream.state, error)
@@ -280,6 +281,7 @@ class Http2ServerConnection(Driver[Http2ServerStream]):
         details = messages.oversize(error, self.context.options.http2.max_fields, self.stats)
         self._end_broken(state, details, DR)
         self._reset(state, h2.INTERNAL_ERROR)
+        self._unanswered(state.user)
 
     def on_crowded(self, state: StreamState) -> None:
         """Nothing was done for a new stream, which the client may safely try again; trailers it may not."""
@@ -287,6 +289,7 @@ class Http2ServerConnection(Driver[Http2ServerStream]):
         begun = state.user is not None
         self._end_broken(state, _CROWDED, DR)
         self._reset(state, h2.ENHANCE_YOUR_CALM if begun else h2.REFUSED_STREAM)
+        self._unanswered(state.user)
 
     def on_data(self, state: StreamState, data: bytes, size: int, ended: bool) -> None:
         """A piece of a request's body."""
@@ -299,6 +302,7 @@ class Http2ServerConnection(Driver[Http2ServerStream]):
             self.session.credit(state, size)
             self._reset(state, h2.PROTOCOL_ERROR)  # its stream alone
             stream.give_up()
+            self._unanswered(stream)
             return
         stream.incoming.put(data, size)
         if ended:
@@ -312,8 +316,18 @@ class Http2ServerConnection(Driver[Http2ServerStream]):
         self.stats.rx_reset += 1
         stream.gone = True
         stream.cut(Cause.PEER_RESET)
-        if not stream.responded and self._resets.too_many(self.now() - stream.info.start):
-            # A client that gives up most of what it asks for, and at once, is sent away (CVE-2023-44487).
+        self._unanswered(stream)
+
+    def _unanswered(self, stream: Http2ServerStream | None) -> None:
+        """A stream ended before its answer, perhaps without having become one of ours.
+
+        A client whose streams end so for the most part, and at once, is sent away (CVE-2023-44487).
+        """
+        if stream is None:
+            self._resets.closed()
+        elif stream.responded:
+            return
+        if self._resets.too_many(0.0 if stream is None else self.now() - stream.info.start):
             self.context.stats.downstream_rq_too_many_premature_resets += 1
             self.context.stats.downstream_cx_protocol_error += 1
             self.details = "too_many_premature_resets"
@@ -341,7 +355,7 @@ class Http2ServerConnection(Driver[Http2ServerStream]):
     def _reset(self, state: StreamState, code: int) -> None:
         self.session.reset(state, code, late=True)
         self.stats.tx_reset += 1
-        self.session.count_control()
+        self.session.floods.controls += 1
 
     def _refuse(self, state: StreamState, error: RemoteProtocolError) -> None:
         """A malformed head or trailers: the stream is reset, or by default the connection ends."""
@@ -350,6 +364,7 @@ class Http2ServerConnection(Driver[Http2ServerStream]):
         if not self.context.options.http2.stream_error:
             raise SessionError(error.details)
         self._reset(state, h2.PROTOCOL_ERROR)
+        self._unanswered(state.user)
 
     def _end_broken(self, state: StreamState, details: str, flag: int) -> None:
         """Tell who answers requests, also if it never became one."""

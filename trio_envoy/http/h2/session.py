@@ -72,6 +72,7 @@ class Session(Outbound):
         self._only = frames.SETTINGS  # the kind of frame that must come next
         self._highest = 0  # stream of the peer, taken or not
         self._peer_last = MAX_STREAM_ID  # of its GOAWAY
+        self._leaves = False  # it has sent one
         self._block = bytearray()  # of a head that is not whole
         self._block_id = 0
         self._block_on: StreamState | None = None
@@ -105,19 +106,22 @@ class Session(Outbound):
             head, flags, stream_id = unpack(data, position)
             begin = position + HEAD_BYTES
             end = begin + (head >> 8)
-            if end - begin > frames.DEFAULT_FRAME_BYTES:
-                raise self._terminated(frames.FRAME_SIZE_ERROR, "too large frame size")
-            if end > size:
-                break
             kind = head & 0xFF
             stream_id &= _STREAM_BITS
             if self._only >= 0:
                 self._check_order(kind, flags, stream_id)
+            if end - begin > (self._max_block if self._only == frames.CONTINUATION else frames.DEFAULT_FRAME_BYTES):
+                raise self._terminated(frames.FRAME_SIZE_ERROR, "too large frame size")
+            if end > size:
+                break
             if kind <= frames.CONTINUATION:
                 handlers[kind](flags, stream_id, data, begin, end)
             position = end
         if position < size:
             self._rest = bytes(data[position:])
+        stat = self.floods.too_many_controls()
+        if stat:  # what was made is sent nevertheless
+            raise SessionError(stat, details=DETAILS[stat], stat=stat, silent=False)
 
     def _take_preface(self, data: bytes | memoryview) -> int:
         left = self._preface_left
@@ -126,15 +130,17 @@ class Session(Outbound):
             raise SessionError("this is not the preface of HTTP/2")
         taken = min(left, len(data))
         self._preface_left -= taken
-        self.mute = taken < left
+        self.mute = False
         return taken
 
     def _check_order(self, kind: int, flags: int, stream_id: int) -> None:
-        """The first frame is SETTINGS, and a block of header fields is not interrupted."""
+        """The first frame is SETTINGS, and a block of header fields is not interrupted.
+
+        Called with the head of a frame, perhaps more than once. The length of a CONTINUATION is no matter to nghttp2.
+        """
         if self._only == frames.SETTINGS:
             if kind != frames.SETTINGS or flags & frames.ACK:
                 raise self._terminated(frames.PROTOCOL_ERROR, "SETTINGS expected")
-            self._only = _ANY
         elif kind != frames.CONTINUATION or stream_id != self._block_id:
             text = "unexpected non-CONTINUATION frame or stream_id is invalid"
             raise self._terminated(frames.PROTOCOL_ERROR, text)
@@ -155,16 +161,6 @@ class Session(Outbound):
             at_fault = STREAM_DETAILS.get(stat, "")
             raise SessionError(stat, details=DETAILS[stat], stat=stat, stream_id=stream_id, at_fault=at_fault)
 
-    def count_control(self) -> None:
-        """An acknowledgement or a reset of ours was made because of what came.
-
-        Raises:
-            SessionError: once too often; what was made is sent nevertheless.
-        """
-        stat = self.floods.control()
-        if stat:
-            raise SessionError(stat, details=DETAILS[stat], stat=stat, silent=False)
-
     def _is_idle(self, stream_id: int) -> bool:
         """Nobody has opened this stream yet."""
         if stream_id & 1 == self._client:
@@ -175,7 +171,7 @@ class Session(Outbound):
         size = end - begin
         ended = flags & frames.END_STREAM != 0
         stream = self.streams.get(stream_id)
-        if stream is None or stream.remote_done:
+        if stream is None or stream.remote_done or not stream.begun:
             self._check_data(stream_id, stream)
         if flags & frames.PADDED:
             begin, end = self._unpadded("DATA", data, begin, end)
@@ -205,17 +201,19 @@ class Session(Outbound):
         if not stream_id:
             raise self._terminated(frames.PROTOCOL_ERROR, "DATA: stream_id == 0")
         if stream is not None:
+            if not stream.begun:
+                raise self._terminated(frames.PROTOCOL_ERROR, "DATA: stream not opened")
             raise self._terminated(frames.STREAM_CLOSED, "DATA: stream in half-closed(remote)")
         if self._is_idle(stream_id):
             raise self._terminated(frames.PROTOCOL_ERROR, "DATA: stream in idle")
 
-    def _unpadded(self, name: str, data: bytes | memoryview, begin: int, end: int) -> tuple[int, int]:
-        """Where the payload is in a frame with padding."""
+    def _unpadded(self, name: str, data: bytes | memoryview, begin: int, end: int, least: int = 0) -> tuple[int, int]:
+        """Where the payload, of so many bytes at least, is in a frame with padding."""
         if begin == end:
             raise self._terminated(frames.PROTOCOL_ERROR, f"{name}: insufficient padding space")
         padding = data[begin]
         begin += 1
-        if padding > end - begin:
+        if padding > end - begin - least:
             raise self._terminated(frames.PROTOCOL_ERROR, f"{name}: invalid padding")
         return begin, end - padding
 
@@ -223,13 +221,14 @@ class Session(Outbound):
         ended = flags & frames.END_STREAM != 0
         depends = -1
         if flags & (frames.PADDED | frames.PRIORITIZED):
+            prioritized = _PRIORITY_BYTES if flags & frames.PRIORITIZED else 0
+            if prioritized and end - begin - (flags & frames.PADDED != 0) < prioritized:
+                raise self._terminated(frames.FRAME_SIZE_ERROR, "")
             if flags & frames.PADDED:
-                begin, end = self._unpadded("HEADERS", data, begin, end)
-            if flags & frames.PRIORITIZED:
-                if end - begin < _PRIORITY_BYTES:
-                    raise self._terminated(frames.FRAME_SIZE_ERROR, "")
+                begin, end = self._unpadded("HEADERS", data, begin, end, prioritized)
+            if prioritized:
                 depends = frames.number_at(data, begin) & _STREAM_BITS
-                begin += _PRIORITY_BYTES
+                begin += prioritized
         if begin < end or ended:
             self.floods.empty = 0
         else:
@@ -256,7 +255,7 @@ class Session(Outbound):
         if stream_id <= self._highest:
             return None
         self._highest = stream_id
-        if not self._takes_more:
+        if not self._takes_more or self._leaves:
             return None
         if depends == stream_id:
             raise self._wrong("HEADERS: depend on itself")
@@ -272,7 +271,7 @@ class Session(Outbound):
         else:
             self._flooded(self.floods.empty_frame(), stream_id)
         self._continuations += 1
-        if self._continuations > _CONTINUATIONS:
+        if self._continuations > _CONTINUATIONS and not self._client:
             raise SessionError(
                 "too many CONTINUATION frames",
                 details="codec_error:Too_many_CONTINUATION_frames_following_a_HEADER_frame",
@@ -303,6 +302,7 @@ class Session(Outbound):
         self.open_head = 0
         if stream is None:
             return
+        stream.begun = True
         if ended:
             stream.remote_done = True
         cost = decoder.size + _FIELD_COST * len(fields)
@@ -339,6 +339,7 @@ class Session(Outbound):
 
     def _on_settings(self, flags: int, stream_id: int, data: bytes | memoryview, begin: int, end: int) -> None:
         size = end - begin
+        self._only = _ANY
         if size % _SETTING_BYTES or (size and flags & frames.ACK):
             raise self._terminated(frames.FRAME_SIZE_ERROR, "")
         if size > settings.MAX_ENTRIES * _SETTING_BYTES:
@@ -357,7 +358,7 @@ class Session(Outbound):
         if wrong:
             raise self._wrong(wrong)
         self._out.append(frames.SETTINGS_ACK)
-        self.count_control()
+        self.floods.controls += 1
         if peer.table_size != table_size:
             self._encoder.set_table_size(peer.table_size)
         if peer.window != window:
@@ -374,7 +375,7 @@ class Session(Outbound):
         """The peer has made a mess of a window."""
         self.reset(stream, frames.FLOW_CONTROL_ERROR)
         self._events.on_broken(stream)
-        self.count_control()
+        self.floods.controls += 1
 
     def _on_push_promise(self, _flags: int, stream_id: int, _data: bytes | memoryview, _begin: int, _end: int) -> None:
         raise self._wrong("PUSH_PROMISE: push is not allowed", stream_id)
@@ -388,7 +389,7 @@ class Session(Outbound):
             self._events.on_pong()
         else:
             self._out.append(frames.frame(frames.PING, frames.ACK, 0, bytes(data[begin:end])))
-            self.count_control()
+            self.floods.controls += 1
 
     def _on_goaway(self, _flags: int, stream_id: int, data: bytes | memoryview, begin: int, end: int) -> None:
         if end - begin < _GOAWAY_BYTES:
@@ -399,6 +400,7 @@ class Session(Outbound):
         if last > self._peer_last or (last and last & 1 != self._client):
             raise self._wrong("GOAWAY: invalid last_stream_id")
         self._peer_last = last
+        self._leaves = True
         self._events.on_goaway(last, frames.number_at(data, begin + _NUMBER_BYTES))
 
     def _on_window_update(self, _flags: int, stream_id: int, data: bytes | memoryview, begin: int, end: int) -> None:

@@ -48,6 +48,7 @@ class StreamState:
     Attributes:
         id: of the stream.
         user: whatever the events' taker keeps for it; None until it is set.
+        begun: the peer's first header fields have come.
         local_done: we have sent our last frame on it.
         remote_done: the peer has.
         send_window: bytes that we may send.
@@ -56,12 +57,12 @@ class StreamState:
         kept: bytes of header fields that are held for it.
     """
 
-    __slots__ = ("id", "kept", "local_done", "read", "received", "remote_done", "send_window", "user")
+    __slots__ = ("begun", "id", "kept", "local_done", "read", "received", "remote_done", "send_window", "user")
 
     def __init__(self, stream_id: int = 0, send_window: int = 0) -> None:
         self.id = stream_id
         self.user: Any = None
-        self.local_done = self.remote_done = False
+        self.begun = self.local_done = self.remote_done = False
         self.send_window = send_window
         self.received = self.read = self.kept = 0
 
