@@ -5,6 +5,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from tests.fakes import a_services
+from tests.waiting import eventually
 from trio_envoy.config.address import Address, SocketAddress
 from trio_envoy.config.core import TrafficDirection
 from trio_envoy.config.listener import Filter, FilterChain
@@ -180,8 +181,6 @@ async def test_a_main_process_counts_and_tells_which_ones_were_stopped(nursery, 
     manager.drain(inbound_only=True)
     assert places == [1]
     manager.drain(graceful=True)
-    with trio.fail_after(5):
-        while places != [1, 0]:
-            await trio.sleep(0.01)
+    await eventually(lambda: places == [1, 0])
 
     assert manager.stats.listener_stopped == 2
