@@ -14,7 +14,8 @@ from tests.fakes import receive_all, receive_exactly, receive_some, socket_chann
 from tests.net.tls_pair import LEAF, VERSIONS, Pair, client_context, server_context
 from trio_envoy.net.channel import send_all, send_rest
 from trio_envoy.net.poller import Pollable
-from trio_envoy.net.tls import SslStats, TlsCounts, is_sni, wrap
+from trio_envoy.net.tls import is_sni, wrap
+from trio_envoy.net.tls_counts import TlsCounts
 from trio_envoy.stats.store import Store
 
 
@@ -376,13 +377,6 @@ async def test_it_talks_to_trios_own_tls(poller):
 )
 def test_names_for_sni(name, fits):
     assert is_sni(name) is fits
-
-
-def test_stats_are_there_from_the_start():
-    store = Store()
-    TlsCounts(store.scope("listener.a."))
-
-    assert store.scope("listener.a.ssl.").block(SslStats).handshake == 0
 
 
 async def test_bytes_of_their_own(shaken):

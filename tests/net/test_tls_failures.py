@@ -11,7 +11,8 @@ import trustme
 
 from tests.fakes import receive_some, socket_channel, tcp_pair
 from tests.net.tls_pair import CLIENT, VERSIONS, client_context, server_context
-from trio_envoy.net.tls import TlsCounts, wrap
+from trio_envoy.net.tls import wrap
+from trio_envoy.net.tls_counts import TlsCounts
 from trio_envoy.stats.store import Store
 
 

@@ -8,7 +8,8 @@ import trio
 import trustme
 
 from tests.fakes import socket_channel, tcp_pair
-from trio_envoy.net.tls import TlsCounts, note_server_name, wrap
+from trio_envoy.net.tls import note_server_name, wrap
+from trio_envoy.net.tls_counts import TlsCounts
 from trio_envoy.stats.declare import Kind
 from trio_envoy.stats.store import Store
 

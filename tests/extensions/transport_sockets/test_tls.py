@@ -26,7 +26,7 @@ from trio_envoy.extensions.transport_sockets.tls import DownstreamTls, UpstreamT
 from trio_envoy.net.channel import send_all
 from trio_envoy.net.filter import TransportContext
 from trio_envoy.net.stream_info import UF
-from trio_envoy.net.tls import SslStats
+from trio_envoy.net.tls_counts import SslStats
 from trio_envoy.registry import Category, extension_for
 from trio_envoy.stats.declare import Kind
 

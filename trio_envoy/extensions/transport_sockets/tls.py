@@ -25,8 +25,9 @@ from trio_envoy.matching.strings import string_test
 from trio_envoy.net.channel import Channel
 from trio_envoy.net.filter import TransportContext
 from trio_envoy.net.stream_info import UF
-from trio_envoy.net.tls import NameCheck, Names, SecretStats, TlsCounts, is_sni, note_server_name, wrap
+from trio_envoy.net.tls import NameCheck, Names, is_sni, note_server_name, wrap
 from trio_envoy.net.tls_context import Compiled, compile_tls, make_context
+from trio_envoy.net.tls_counts import SecretStats, TlsCounts
 from trio_envoy.net.tls_errors import failure_text
 from trio_envoy.registry import Category, register
 from trio_envoy.runtime import Runtime
