@@ -53,6 +53,11 @@ def test_options_of_http2(structure):
             "initial_stream_window_size: 1",
             "$.initial_stream_window_size: value must be inside range [65535, 2147483647], got 1",
         ),
+        (
+            "custom_settings_parameters: [{identifier: 65536, value: 1}]",
+            "$.custom_settings_parameters[0].identifier: value must be inside range [0, 65535], got 65536",
+        ),
+        ("custom_settings_parameters: [{identifier: 9}]", "$.custom_settings_parameters[0].value: value is required"),
         ("connection_keepalive: {}", "$.connection_keepalive.timeout: value is required"),
     ],
 )

@@ -138,6 +138,21 @@ class KeepaliveSettings:
 
 
 @attrs.frozen(kw_only=True)
+class SettingsParameter:
+    """One entry of the SETTINGS that open an HTTP/2 connection.
+
+    Attributes:
+        identifier: 0 to 65535.
+        value: 32 bits.
+    """
+
+    __proto__: ClassVar[str] = "envoy.config.core.v3.Http2ProtocolOptions.SettingsParameter"
+
+    identifier: int | None = None
+    value: int | None = None
+
+
+@attrs.frozen(kw_only=True)
 class Http2ProtocolOptions:
     """Options of HTTP/2 on either side.
 
@@ -155,6 +170,7 @@ class Http2ProtocolOptions:
         stream_error_on_invalid_http_messaging: deprecated form of the next one.
         override_stream_error_on_invalid_http_message: a malformed message ends its stream, not the
             connection.
+        custom_settings_parameters: said beside our own SETTINGS; not those that have a field above.
         connection_keepalive: PINGs; None sends none.
     """
 
@@ -172,6 +188,7 @@ class Http2ProtocolOptions:
     max_inbound_window_update_frames_per_data_frame_sent: int | None = None
     stream_error_on_invalid_http_messaging: bool = False
     override_stream_error_on_invalid_http_message: bool | None = None
+    custom_settings_parameters: tuple[SettingsParameter, ...] = ()
     connection_keepalive: KeepaliveSettings | None = None
 
 

@@ -21,6 +21,7 @@ from trio_envoy.config.protocol import (
 )
 from trio_envoy.config.upstreams import HttpProtocolOptions as ProtocolExtension
 from trio_envoy.errors import ConfigError
+from trio_envoy.http.h2.options import Http2Options
 
 EXTENSION: Final = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 DEFAULT_CONNECT_TIMEOUT: Final = 5.0  # s; Cluster.connect_timeout
@@ -84,6 +85,7 @@ class ClusterOptions:
                 at=config,
                 field="max_requests_per_connection",
             )
+        Http2Options.of_upstream(http2, common)  # now it is told what is wrong with them
         requests = common.max_requests_per_connection or config.max_requests_per_connection
         return cls(
             version=version,

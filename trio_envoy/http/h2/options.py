@@ -16,6 +16,7 @@ from trio_envoy.config.protocol import (
     HttpProtocolOptions,
     KeepaliveSettings,
 )
+from trio_envoy.errors import ConfigError
 from trio_envoy.stats.declare import Counter, Gauge, Histogram, StatsBlock
 
 DEFAULT_STREAMS: Final = 1024
@@ -28,6 +29,8 @@ DEFAULT_OUTBOUND_CONTROL_FRAMES: Final = 1000
 DEFAULT_EMPTY_FRAMES: Final = 1  # in a row
 DEFAULT_PRIORITY_FRAMES: Final = 100  # for each stream
 DEFAULT_WINDOW_UPDATES: Final = 10  # for each DATA frame of ours
+_ENABLE_PUSH: Final = 2  # identifiers of SETTINGS
+_ENABLE_CONNECT_PROTOCOL: Final = 8
 DEFAULT_JITTER: Final = 15.0  # percent; KeepaliveSettings.interval_jitter
 HEADER_BUDGET_KEY: Final = "trio_envoy.http2.header_budget_bytes"  # of the runtime; ours, Envoy has no such limit
 DEFAULT_HEADER_BUDGET: Final = 4 * 1024 * 1024  # bytes of a connection
@@ -167,7 +170,37 @@ class Http2Options:
             max_priority_frames=_or(config.max_inbound_priority_frames_per_stream, DEFAULT_PRIORITY_FRAMES),
             max_window_updates=_or(config.max_inbound_window_update_frames_per_data_frame_sent, DEFAULT_WINDOW_UPDATES),
             keep_alive=_keep_alive(config.connection_keepalive),
+            custom_settings=_custom_settings(config),
         )
+
+
+def _custom_settings(config: Http2ProtocolOptions) -> tuple[tuple[int, int], ...]:
+    """(identifier, value) of each, once.
+
+    Raises:
+        ConfigError: one that has a field of its own, or that may not be, or two that contradict each other.
+    """
+    named = {1: "hpack_table_size", 3: "max_concurrent_streams", 4: "initial_stream_window_size"}
+    values: dict[int, int] = {}
+    for parameter in config.custom_settings_parameters:
+        identifier, value = parameter.identifier or 0, parameter.value or 0
+        if identifier == _ENABLE_PUSH and value:
+            text = "server push is not supported by Envoy and can not be enabled via a SETTINGS parameter."
+            raise ConfigError(text, at=parameter)
+        if identifier == _ENABLE_CONNECT_PROTOCOL:
+            text = 'the "allow_connect" SETTINGS parameter must only be configured through the named field'
+            raise ConfigError(text, at=parameter)
+        if values.setdefault(identifier, value) != value:
+            text = f"inconsistent HTTP/2 custom SETTINGS parameter(s) detected; identifiers = {{{identifier:#x}}}"
+            raise ConfigError(text, at=parameter)
+        name = named.get(identifier)
+        if name is not None and getattr(config, name) is not None:
+            raise ConfigError(
+                f"the {{{name}}} HTTP/2 SETTINGS parameter(s) can not be configured through both named and custom"
+                " parameters",
+                at=parameter,
+            )
+    return tuple(values.items())
 
 
 def _or(value: int | None, default: int) -> int:
