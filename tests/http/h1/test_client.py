@@ -379,3 +379,15 @@ async def test_garbage_without_an_info(autojump_clock, h1):
     failure = await failure_of(client, h1.a_request(), lambda: peer.send(b"garbage\r\n\r\n"))
 
     assert failure.flag == UPE
+
+
+async def test_a_flood_of_1xx_keeps_nobody_from_a_turn(autojump_clock, h1, monkeypatch):
+    _, client, _ = h1.a_client()
+    monkeypatch.setattr(client.channel, "recv", lambda limit: b"HTTP/1.1 103 Early Hints\r\nlink: a\r\n\r\n" * 100)
+
+    with trio.move_on_after(0) as scope:
+        await client.exchange(h1.a_request(), None, None)
+
+    assert scope.cancelled_caught
+    client.release()
+    assert client.closed

@@ -231,7 +231,11 @@ class Http1ClientConnection:
 
     async def _receive_head(self, inform: Inform | None) -> Response:
         channel, parser, info = self.channel, self._parser, self.info
+        turns = 0
         while True:
+            if turns and turns % TURNS == 0:  # a flood of 1xx
+                await checkpoint()
+            turns += 1
             try:
                 while (data := channel.recv(BUFFER_BYTES)) is None:
                     await channel.wait_read()
