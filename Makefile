@@ -33,7 +33,7 @@ $(VENV)/.oracle: $(VENV)/.test
 	@touch $@
 
 run: $(VENV)/.run  ## the tutorial's front proxy on PORT (8000), its admin page on ADMIN_PORT (8001); CONFIG=file runs a file of yours
-	@if [ -n "$(CONFIG)" ]; then exec $(BIN)/trio-envoy -c "$(CONFIG)"; else exec $(BIN)/python -m trio_envoy.demo --port $(PORT) --admin-port $(ADMIN_PORT); fi
+	@if [ -n "$(CONFIG)" ]; then exec $(BIN)/trio-envoy -c "$(CONFIG)" --concurrency 1; else exec $(BIN)/python -m trio_envoy.demo --port $(PORT) --admin-port $(ADMIN_PORT); fi
 
 google: $(VENV)/.run  ## the tutorial's Google proxy on 10000, its admin page on 9901 (needs the internet)
 	@exec $(BIN)/trio-envoy -c sample_configs/google_com_proxy.v2.yaml
