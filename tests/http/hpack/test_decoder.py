@@ -193,6 +193,12 @@ class TestLimits:
         with pytest.raises(Oversized):
             decoder.decode(b"\x82\x84\x86")
 
+    def test_which_limit_was_first(self):
+        decoder = Decoder(max_bytes=4 * 34, max_fields=10)
+        with pytest.raises(Oversized) as caught:
+            decoder.decode(b"\x00\x01a\x01b" * 20)
+        assert (caught.value.fields, caught.value.size) == (5, 170)
+
     def test_without_overhead(self):
         decoder = Decoder(max_bytes=4, overhead=0)
         assert len(decoder.decode(b"\x00\x01a\x01b" * 2)) == 2

@@ -69,6 +69,7 @@ class Driver(Events, Generic[S]):
         self.session = Session(options, self, client=client)
         self.streams: dict[int, S] = {}
         self.stats = stats
+        self._max_frames = options.max_outbound_frames
         self._view = view
         self._out = Outbox(stats)
         self._out_wake = Wake()
@@ -113,12 +114,14 @@ class Driver(Events, Generic[S]):
                 sent = self.channel.send(data)
             except OSError:
                 return
-            if sent == len(data):
-                return
-            self._out_wake.set()
-        out.add(data, sent)
-        flood = self.session.floods.outbound(out.frames, out.controls)
-        if flood:  # the peer reads too little of what it asked for
+            if sent < len(data):
+                self._out_wake.set()
+        if sent < len(data):
+            out.add(data, sent)
+        elif self.session.taken <= self._max_frames:
+            return
+        flood = self.session.floods.outbound(max(out.frames, self.session.taken), out.controls)
+        if flood:  # the peer asks for too much at once, or reads too little of it
             setattr(self.stats, flood, getattr(self.stats, flood) + 1)
             self.details = DETAILS[flood]
             self.channel.close()

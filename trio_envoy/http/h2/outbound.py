@@ -33,6 +33,7 @@ class Outbound:
         last_id: the highest stream of the peer that was taken (servers).
         send_window: bytes that we may send on all streams together.
         kept: bytes of header fields that are held for streams.
+        taken: frames of the last take_output().
         mute: nothing is sent: a server before the client's preface, or an end that has no more to say.
     """
 
@@ -44,6 +45,8 @@ class Outbound:
         self.send_window = frames.DEFAULT_WINDOW
         self.kept = 0
         self.mute = not client
+        self.taken = 0
+        self._data_taken = 0  # of floods.data_sent
         self._encoder = Encoder()
         self._next_id = 1
         self._takes_more = True  # streams of the peer
@@ -65,7 +68,10 @@ class Outbound:
         out = self._out
         if not out or self.mute:
             return b""
-        self.floods.turn()
+        floods = self.floods
+        floods.turn()
+        self.taken = len(out) - floods.data_sent + self._data_taken  # DATA is two pieces
+        self._data_taken = floods.data_sent
         data = b"".join(out)
         out.clear()
         return data

@@ -87,7 +87,8 @@ class Http2ServerConnection(Driver[Http2ServerStream]):
                     self._count_active(local=ours or bool(self.details))
                     workers.end()
                     for stream in tuple(self.streams.values()):
-                        stream.end_details = stream.end_details or self.details
+                        if not stream.gone:
+                            stream.end_details = stream.end_details or self.details
                         stream.gone = True
                         stream.cut(Cause.PEER_GONE)
                 self.flush()
@@ -153,7 +154,7 @@ class Http2ServerConnection(Driver[Http2ServerStream]):
             self.session.mute = True
         else:
             self.flush()
-        self._end_head(error.details, DPE)
+        self._end_head(error.at_fault if error.stream_id == self.session.open_head else error.details, DPE)
         for stream in self.streams.values():
             if stream.ended_by is None:
                 stream.give_up(error.at_fault if error.stream_id == stream.state.id else error.details)
@@ -164,7 +165,7 @@ class Http2ServerConnection(Driver[Http2ServerStream]):
             self._log_head(details or "downstream_remote_disconnect", flag)
 
     def _count_active(self, *, local: bool) -> None:
-        if self.streams or self.session.streams:  # these begin with the first piece of a head
+        if self.session.streams:
             stats = self.context.stats
             stats.downstream_cx_destroy_active_rq += 1
             if local:
@@ -254,8 +255,9 @@ class Http2ServerConnection(Driver[Http2ServerStream]):
 
     def finished(self, stream: Http2ServerStream) -> None:
         """Its task is done with a stream."""
+        if not stream.gone:  # else it was counted
+            self._resets.closed()
         stream.close()
-        self._resets.closed()
         self.session.release(stream.state)
         del self.streams[stream.state.id]
         self.stats.streams_active -= 1
@@ -279,6 +281,8 @@ class Http2ServerConnection(Driver[Http2ServerStream]):
     def on_too_large(self, state: StreamState, error: Oversized) -> None:
         """A head or trailers over the limits: the stream is reset."""
         details = messages.oversize(error, self.context.options.http2.max_fields, self.stats)
+        if state.user is not None:
+            self.stats.trailers += 1
         self._end_broken(state, details, DR)
         self._reset(state, h2.INTERNAL_ERROR)
         self._unanswered(state.user)
@@ -323,9 +327,8 @@ class Http2ServerConnection(Driver[Http2ServerStream]):
 
         A client whose streams end so for the most part, and at once, is sent away (CVE-2023-44487).
         """
-        if stream is None:
-            self._resets.closed()
-        elif stream.responded:
+        self._resets.closed()
+        if stream is not None and stream.responded:
             return
         if self._resets.too_many(0.0 if stream is None else self.now() - stream.info.start):
             self.context.stats.downstream_rq_too_many_premature_resets += 1
@@ -341,6 +344,7 @@ class Http2ServerConnection(Driver[Http2ServerStream]):
         if stream is not None:
             stream.gone = True
             stream.cut(Cause.PEER_RESET)
+            self._unanswered(stream)
 
     def on_goaway(self, last_stream_id: int, code: int) -> None:
         """The client opens no more streams, or some; those that are here go on."""

@@ -242,7 +242,8 @@ class Session(Outbound):
             self._on_block(stream, bytes(data[begin:end]), ended)
             return
         self._only = frames.CONTINUATION
-        self._block_id = self.open_head = stream_id
+        self._block_id = stream_id
+        self.open_head = 0 if stream is None or stream.begun else stream_id
         self._block[:] = data[begin:end]
         self._block_on, self._block_ends, self._continuations = stream, ended, 0
 
@@ -288,8 +289,7 @@ class Session(Outbound):
     def _on_block(self, stream: StreamState | None, block: bytes, ended: bool) -> None:
         """A whole block of header fields; what is for no stream is only there to keep the table in step."""
         decoder, events = self._decoder, self._events
-        if stream is not None:
-            self.open_head = stream.id
+        self.open_head = 0 if stream is None or stream.begun else stream.id
         try:
             fields = decoder.decode(block)
         except Oversized as error:
@@ -317,8 +317,8 @@ class Session(Outbound):
         if ended and stream.local_done:
             self.streams.pop(stream.id, None)
 
-    def _on_priority(self, _flags: int, stream_id: int, _data: bytes | memoryview, begin: int, end: int) -> None:
-        self._flooded(self.floods.priority(len(self.streams)), stream_id)
+    def _on_priority(self, _flags: int, _stream_id: int, _data: bytes | memoryview, begin: int, end: int) -> None:
+        self._flooded(self.floods.priority(len(self.streams)))
         if end - begin != _PRIORITY_BYTES:
             raise self._terminated(frames.FRAME_SIZE_ERROR, "")
 
@@ -404,7 +404,7 @@ class Session(Outbound):
         self._events.on_goaway(last, frames.number_at(data, begin + _NUMBER_BYTES))
 
     def _on_window_update(self, _flags: int, stream_id: int, data: bytes | memoryview, begin: int, end: int) -> None:
-        self._flooded(self.floods.window_update(len(self.streams)), stream_id)
+        self._flooded(self.floods.window_update(len(self.streams)))
         if end - begin != _NUMBER_BYTES:
             raise self._terminated(frames.FRAME_SIZE_ERROR, "")
         size = frames.number_at(data, begin) & MAX_WINDOW

@@ -140,6 +140,7 @@ class Decoder:
         begin, end = position, len(block)
         count = size = 0
         changed = False
+        over: tuple[int, int] | None = None
         while position < end:
             byte = block[position]
             position += 1
@@ -162,12 +163,14 @@ class Decoder:
             size += len(field[0]) + len(field[1]) + overhead
             if size <= max_bytes and count <= max_fields:
                 fields.append(field)
-            elif size > self.hard_bytes:
+                continue
+            over = over or (count, size)
+            if size > self.hard_bytes:
                 raise HpackError(f"a header block of more than {self.hard_bytes} bytes")
         if changed:
             self._memo.clear()
-        if size > max_bytes or count > max_fields:
-            raise Oversized(count, size)
+        if over:
+            raise Oversized(*over)
         if not changed and not begin and end <= _MEMO_BYTES:
             if len(self._memo) == _MEMO_BLOCKS:
                 self._memo.clear()

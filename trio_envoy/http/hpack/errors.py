@@ -11,8 +11,8 @@ class Oversized(Exception):
     """The block holds more than the limits; the table is in step, so that the connection can live on.
 
     Attributes:
-        fields: how many there were.
-        size: bytes of all of them, by the count of the decoder.
+        fields: how many there were when it passed the first limit.
+        size: bytes of them, by the count of the decoder.
     """
 
     def __init__(self, fields: int, size: int) -> None:
