@@ -11,6 +11,7 @@ import trio
 
 from tests.waiting import eventually
 from trio_envoy.server.workers.spawner import CloseListener, Ended, Mute, ReopenFiles, Spawn, Spawned, Spawner
+from trio_envoy.stats.store import Store
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="several workers are for Linux")
 
@@ -55,7 +56,8 @@ def forked(monkeypatch):
     monkeypatch.setattr("trio_envoy.server.workers.spawner._LAST_WAIT", 0.3)
     reading, writing = os.pipe()
     sockets = Listeners(writing)
-    server = SimpleNamespace(listeners=sockets, services=SimpleNamespace(log_files=sockets))
+    services = SimpleNamespace(log_files=sockets, stats=Store())
+    server = SimpleNamespace(listeners=sockets, services=services)
     spawner = Spawner(server, sockets, work)
     os.close(writing)
     yield SimpleNamespace(spawner=spawner, told=reading)
