@@ -5,6 +5,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import weakref
 
 import pytest
 import trio
@@ -464,3 +465,26 @@ async def test_a_key_update_is_answered(poller, nursery):
     await client.stdin.aclose()
     await client.wait()
     await client.stdout.aclose()
+
+
+async def test_a_closed_one_keeps_no_tls_state(shaken):
+    server, _client = shaken
+    library = weakref.ref(server._tls)
+    server.close()
+
+    assert library() is None
+    server.shutdown_write()
+    assert server.readable()
+
+
+async def test_closed_in_the_handshake_it_is_broken(pair_of, nursery):
+    pair = pair_of()
+
+    async def shake():
+        with pytest.raises(OSError, match="Bad file"):
+            await pair.server.shake_hands()
+
+    async with trio.open_nursery() as waiting:
+        waiting.start_soon(shake)
+        await wait_all_tasks_blocked(0.01)
+        pair.server.close()

@@ -36,6 +36,7 @@ _TCP_INFO: Final[int | None] = getattr(socket, "TCP_INFO", None)  # Linux
 _TCP_CLOSE: Final = 7  # tcpi_state, the first byte; after a FIN it is CLOSE_WAIT
 _READ_BYTES: Final = 32 * 1024  # of the socket at a time; two records (RFC 8446, section 5.1)
 _PIECE_BYTES: Final = 64 * 1024  # encrypted and sent at a time
+_NOTHING: Final = ssl.MemoryBIO()  # of closed channels
 
 
 Names = Sequence[tuple[str, str]]
@@ -82,7 +83,7 @@ class TlsChannel(SocketChannel):
         self._tls = make(self._incoming, self._outgoing)
         super().__init__(below.sock, below.poller, below.info, below=below)
         self._decrypt: Callable[..., int] = self._tls.read  # type: ignore[assignment] # into a buffer it is a number
-        self._encrypt = self._tls.write
+        self._encrypt: Callable[[Buffer], int] = self._tls.write
         self._counts = counts
         self._held = False  # records, or a part of one, may be with the TLS library
         self._unsent: bytes | memoryview = b""  # made records that the socket has not taken
@@ -142,6 +143,8 @@ class TlsChannel(SocketChannel):
             except ConnectionError:
                 if not (done and self._tls.server_side):  # the client is content and has gone: it wants no tickets
                     raise
+        if self.closed:
+            raise _bad_descriptor()
         self._held = self._incoming.pending > 0
         self.can_read |= self._held
 
@@ -319,7 +322,7 @@ class TlsChannel(SocketChannel):
             self._note_end()
             return 0
         if self.closed:
-            raise OSError(errno.EBADF, os.strerror(errno.EBADF)) from error
+            raise _bad_descriptor() from error
         self._shaken = False  # no close_notify on a broken connection
         self._counts.failed(error, self.info)
         self._answer()
@@ -360,6 +363,9 @@ class TlsChannel(SocketChannel):
             self._at_end = self._held = False
             self._unsent = self._early = b""
             super().close()
+            self._incoming = self._outgoing = _NOTHING
+            self._decrypt = self._encrypt = _refuse
+            del self._tls  # some 30 KiB, not to be kept by whoever still holds the channel
 
     def _note_end(self) -> None:
         """The peer has ended: rule 5."""
@@ -415,6 +421,15 @@ def wrap(
     except BaseException:
         channel.close()
         raise
+
+
+def _bad_descriptor() -> OSError:
+    return OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+
+def _refuse(*_: object) -> int:
+    """In place of the TLS library when the channel is closed."""
+    raise _bad_descriptor()
 
 
 def _was_reset(sock: socket.socket) -> bool:
