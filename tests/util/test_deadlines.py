@@ -6,7 +6,7 @@ from math import inf
 import pytest
 import trio
 
-from trio_envoy.util.deadlines import Cause, Guard, Timers
+from trio_envoy.util.deadlines import Alarm, Cause, Guard, Timers
 
 
 @asynccontextmanager
@@ -179,3 +179,20 @@ async def test_what_was_not_armed_is_not_armed_by_a_flush(autojump_clock):
             await trio.sleep(1000)
 
         assert guard.fired is None
+
+
+async def test_an_alarm_calls_and_may_be_planned_anew(autojump_clock):
+    async with running() as timers:
+        start, calls = trio.current_time(), []
+
+        def call(now):
+            calls.append(now - start)
+            alarm.plan(now + 2)
+
+        alarm = Alarm(timers, call)
+        alarm.plan(start + 1)
+        await trio.sleep(4)
+        alarm.close()
+        await trio.sleep(10)
+
+    assert calls == pytest.approx([1, 3])

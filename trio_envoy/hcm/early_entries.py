@@ -6,7 +6,6 @@ Source: Envoy, ConnectionManagerImpl::ActiveStream; names of %ACCESS_LOG_TYPE% a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import inf
 from typing import Final
 
 from trio_envoy.accesslog.log import AccessLog
@@ -14,7 +13,7 @@ from trio_envoy.config.hcm import HcmAccessLogOptions, HttpConnectionManager
 from trio_envoy.errors import ConfigError
 from trio_envoy.hcm.stream import HttpStream
 from trio_envoy.net.services import Services
-from trio_envoy.util.deadlines import Guard, Timers
+from trio_envoy.util.deadlines import Alarm, Timers
 
 _START: Final = b"DownstreamStart"
 _PERIODIC: Final = b"DownstreamPeriodic"
@@ -35,7 +34,7 @@ class EarlyEntries:
     def begun(self, stream: HttpStream) -> None:
         """A stream is there: from now on it is logged in intervals."""
         if self._interval is not None:
-            stream.on_complete.append(_Period(self, stream, self._interval, self._timers).close)
+            self._write_in_intervals(stream, self._interval)
 
     def routed(self, stream: HttpStream) -> None:
         """Its route, if it has one, is known."""
@@ -50,34 +49,20 @@ class EarlyEntries:
             if response.status == 101 or 200 <= response.status < 300:
                 self._write(stream, _TUNNEL)
 
-    def periodic(self, stream: HttpStream) -> None:
-        """An interval has passed."""
-        self._write(stream, _PERIODIC)
+    def _write_in_intervals(self, stream: HttpStream, seconds: float) -> None:
+        def write(now: float) -> None:
+            self._write(stream, _PERIODIC)
+            alarm.plan(now + seconds)
+
+        alarm = Alarm(self._timers, write)
+        alarm.plan(stream.now() + seconds)
+        stream.on_complete.append(alarm.close)
 
     def _write(self, stream: HttpStream, kind: bytes) -> None:
         stream.info.log_type = kind
         for log in self._logs:
             log.log(stream)
         stream.info.log_type = None
-
-
-class _Period(Guard):
-    """A deadline that comes again and again, and cancels nothing."""
-
-    __slots__ = ("_entries", "_interval", "_stream")
-
-    def __init__(self, entries: EarlyEntries, stream: HttpStream, interval: float, timers: Timers) -> None:
-        super().__init__(timers)
-        self._entries = entries
-        self._stream = stream
-        self._interval = interval
-        self.plan(stream.now() + interval)
-
-    def check(self, now: float) -> None:
-        """An interval has passed."""
-        self.planned = inf
-        self._entries.periodic(self._stream)
-        self.plan(now + self._interval)
 
 
 def early_entries(config: HttpConnectionManager, logs: Sequence[AccessLog], services: Services) -> EarlyEntries | None:

@@ -11,6 +11,7 @@ Rules:
 from __future__ import annotations
 
 import heapq
+from collections.abc import Callable
 from enum import IntEnum
 from math import inf
 from typing import Final
@@ -153,6 +154,26 @@ class Guard:
             self.fire(cause)
         elif earliest != inf:
             self._timers.plan(self, earliest)
+
+
+class Alarm(Guard):
+    """Calls a function at the time for which it is planned, and cancels nothing.
+
+    Args:
+        timers: of the worker.
+        call: with the trio time; it never blocks or raises, and may plan the next time.
+    """
+
+    __slots__ = ("_call",)
+
+    def __init__(self, timers: Timers, call: Callable[[float], None]) -> None:
+        super().__init__(timers)
+        self._call = call
+
+    def check(self, now: float) -> None:
+        """Called by Timers: the time has come."""
+        self.planned = inf
+        self._call(now)
 
 
 class Timers:

@@ -4,6 +4,9 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from tests.fakes import Pieces
+from trio_envoy.http.headers import Headers
+from trio_envoy.http.message import Response
 from trio_envoy.util.deadlines import Cause
 
 GET = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -133,9 +136,22 @@ async def test_max_connection_duration_during_an_exchange_waits_for_its_end(auto
 
     async with h1.serving(slow, max_connection_duration=10.0, drain_timeout=5.0) as world:
         await world.peer.send(GET)
-        assert await world.peer.receive() == ANSWER
+        assert b"connection: close" in await world.peer.receive()
         await world.done.wait()
     assert world.handler.interruptions == []
+
+
+async def test_a_connection_that_becomes_too_old_during_a_response_ends_after_it(autojump_clock, h1):
+    async def slow(stream):
+        await stream.respond(Response(200, Headers(), Pieces(b"a", 30, b"b")))
+
+    async with h1.serving(slow, max_connection_duration=10.0, drain_timeout=5.0) as world:
+        await world.peer.send(GET)
+        started = trio.current_time()
+        assert b"connection: close" not in await world.peer.receive_all()
+        await world.done.wait()
+
+    assert trio.current_time() - started == pytest.approx(30)
 
 
 async def test_max_requests(autojump_clock, h1):

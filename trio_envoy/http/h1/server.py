@@ -29,14 +29,13 @@ from trio_envoy.net.channel import Channel, send_all
 from trio_envoy.net.poller import BUFFER_BYTES
 from trio_envoy.net.stream_info import DC, StreamInfo
 from trio_envoy.util import clock
-from trio_envoy.util.deadlines import Cause, Guard
+from trio_envoy.util.deadlines import Alarm, Cause, Guard
 
 HEAD_READ_BYTES: Final = 16 * 1024  # bounds how many pipelined requests one read brings
 WALL_SECONDS: Final = 1.0  # how long the offset of the wall clock is trusted
 TURNS: Final = 8  # steps without waiting before others get their turn
 
 _IDLE: Final = int(Cause.CONNECTION_IDLE)  # a look-up in an enum costs as much as a call
-_DURATION: Final = Cause.CONNECTION_DURATION
 _HEADERS_TOO_SLOW: Final = RemoteProtocolError("request_header_timeout", 408, "request header timeout")
 
 
@@ -59,7 +58,7 @@ class Http1ServerConnection:
 
     __slots__ = (
         "_context",
-        "_ends_at",
+        "_drain_at",
         "_gone",
         "_guard",
         "_handler",
@@ -92,7 +91,7 @@ class Http1ServerConnection:
         self._guard = guard
         self._parser = RequestParser(options.http1, context.http1_stats, b"")  # the scheme is the handler's to settle
         self._idle_timeout = options.idle_timeout
-        self._ends_at = inf
+        self._drain_at = inf  # trio time at which a connection that is too old ends
         self._stream: Http1ServerStream | None = None
         self.closing = False  # no request after the current one
         self._served = 0
@@ -112,8 +111,10 @@ class Http1ServerConnection:
         stats.downstream_cx_http1_total += 1
         stats.downstream_cx_http1_active += 1
         now = self.now()
+        age = None
         if options.max_connection_duration != inf:
-            self._ends_at = now + options.max_connection_duration
+            age = Alarm(self._context.timers, self._too_old)
+            age.plan(now + options.max_connection_duration)
         self._rest(now)
         try:
             while True:
@@ -125,6 +126,8 @@ class Http1ServerConnection:
                     break
         finally:
             guard.disarm_all()
+            if age is not None:
+                age.close()
             self.channel.close()
             stats.downstream_cx_http1_active -= 1
 
@@ -141,8 +144,8 @@ class Http1ServerConnection:
             at = guard.at[_IDLE] = now + self._idle_timeout
             if at < guard.planned:
                 guard.plan(at)
-        if self._ends_at != inf:
-            guard.arm(_DURATION, self._ends_at)
+        if self._drain_at != inf:
+            self._retire()
 
     async def _run(self) -> None:
         """Requests in turn, until the connection shall be closed."""
@@ -243,9 +246,8 @@ class Http1ServerConnection:
         guard.at[_IDLE] = inf
         if options.headers_timeout != inf:
             guard.disarm(Cause.REQUEST_HEADERS)
-        if self.closing or self._ends_at != inf:
+        if self.closing:
             guard.disarm(Cause.DRAIN)
-            guard.disarm(_DURATION)
         self._served += 1
         if self._served >= options.max_requests and not self.closing:
             self.closing = True
@@ -273,6 +275,7 @@ class Http1ServerConnection:
             await send_all(self.channel, writer.CONTINUE)
         except OSError:
             return  # the handler will find out
+        stream.info.status = 100  # unless a response follows
         stream.info.wire_bytes_sent += len(writer.CONTINUE)
         self._handler.continued()
 
@@ -312,18 +315,24 @@ class Http1ServerConnection:
             return False
         if cause is Cause.CONNECTION_IDLE:
             stats.downstream_cx_idle_timeout += 1
-            self._end_soon(by_timer=True)
-        elif cause is Cause.CONNECTION_DURATION:
-            stats.downstream_cx_max_duration_reached += 1
-            self._end_soon(by_timer=not self._options.safe_duration)
+            self.closing = True  # Envoy's drain sequence: a request that comes meanwhile is still answered
+            self._guard.arm(Cause.DRAIN, self.now() + self._options.drain_delay())
         return True  # all others were meant for an exchange that had just ended
 
-    def _end_soon(self, *, by_timer: bool) -> None:
-        """Envoy's drain sequence: a request that comes meanwhile is still answered."""
+    def _too_old(self, now: float) -> None:
+        """max_connection_duration is over. A safe one has its next request answered; others end by a timer."""
+        self._context.stats.downstream_cx_max_duration_reached += 1
+        self._drain_at = now + self._options.drain_delay()
+        if self._stream is None:
+            self._retire()
+        elif not self._options.safe_duration:
+            self.closing = True  # with the response that is under way, if its head is not written yet
+
+    def _retire(self) -> None:
+        """Of a connection that is too old: the next request is the last one, if there is time for one."""
         self.closing = True
-        self._ends_at = inf
-        if by_timer:
-            self._guard.arm(Cause.DRAIN, self.now() + self._options.drain_delay())
+        if not self._options.safe_duration:
+            self._guard.arm(Cause.DRAIN, self._drain_at)
 
     def _peer_gone(self) -> None:
         """Called by the channel: the client closed while nobody reads."""
@@ -346,7 +355,8 @@ class Http1ServerConnection:
         if self._options.server_name is not None:
             headers.add(b"server", self._options.server_name)
         headers.add(b"connection", b"close")
-        head, _ = writer.response_head(status, headers, True, proper=self.proper_case)
+        http10 = self._parser.refused_http10
+        head, _ = writer.response_head(status, headers, True, http10=http10, proper=self.proper_case)
         info.response_start = now
         info.wire_bytes_received = self._parser.refused_bytes
         info.header_bytes_received = self._parser.refused_header_bytes

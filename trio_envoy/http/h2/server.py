@@ -240,7 +240,7 @@ class Http2ServerConnection(Driver[Http2ServerStream]):
         streams[state.id] = stream
         self.stats.streams_active += 1
         self._served += 1
-        if self._served >= self._max_requests and not self._draining:
+        if self._served >= self._max_requests:
             self.context.stats.downstream_cx_max_requests_reached += 1
             self.drain()
         workers.start(worker, stream)
