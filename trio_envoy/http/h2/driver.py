@@ -82,6 +82,15 @@ class Driver(Events, Generic[S]):
         self._heard = 0  # reads so far
 
     @property
+    def header_budget(self) -> int:
+        """Bytes of header fields that all streams may make us hold."""
+        return self.session.budget
+
+    @header_budget.setter
+    def header_budget(self, value: int) -> None:
+        self.session.budget = value
+
+    @property
     def congested(self) -> bool:
         """The socket takes less than we have; bodies wait."""
         return len(self._out.data) + self.unflushed > HIGH_WATER

@@ -62,7 +62,7 @@ class Http2ServerConnection(Driver[Http2ServerStream]):
         self.now = trio.lowlevel.current_clock().current_time
         self._wall = 0.0  # wall clock minus Trio's, looked at once in _WALL_SECONDS
         self._wall_until = -inf
-        self.session.budget = context.limit(HEADER_BUDGET_KEY, DEFAULT_HEADER_BUDGET)
+        self.header_budget = context.limit(HEADER_BUDGET_KEY, DEFAULT_HEADER_BUDGET)
         self._resets = Resets(context.limit)
 
     async def serve(self) -> None:
@@ -293,7 +293,8 @@ class Http2ServerConnection(Driver[Http2ServerStream]):
         begun = state.user is not None
         self._end_broken(state, _CROWDED, DR)
         self._reset(state, h2.ENHANCE_YOUR_CALM if begun else h2.REFUSED_STREAM)
-        self._unanswered(state.user)
+        if begun:  # else it is no sign of malice
+            self._unanswered(state.user)
 
     def on_data(self, state: StreamState, data: bytes, size: int, ended: bool) -> None:
         """A piece of a request's body."""

@@ -147,7 +147,7 @@ class Http2Pool(Pool):
         view = self._context.services.poller.view
         link.connection = Http2ClientConnection(channel, self._codec.options, self._codec.stats, view, link)
         runtime = self._context.services.runtime.snapshot
-        link.connection.session.budget = runtime.get_int(HEADER_BUDGET_KEY, DEFAULT_HEADER_BUDGET)
+        link.connection.header_budget = runtime.get_int(HEADER_BUDGET_KEY, DEFAULT_HEADER_BUDGET)
         self._links.append(link)
         self._serve_waiting()
         self._plan(link)
