@@ -16,9 +16,11 @@ class Headers:
 
     def __init__(self, items: Iterable[tuple[bytes, bytes]] = ()) -> None:
         self.items: list[tuple[bytes, bytes]] = list(items)
-        self.first: dict[bytes, bytes] = {}
-        for name, value in self.items:
-            self.first.setdefault(name, value)
+        self.first: dict[bytes, bytes] = dict(self.items)
+        if len(self.first) != len(self.items):  # some name is there twice, and it is not the last that counts
+            self.first = {}
+            for name, value in self.items:
+                self.first.setdefault(name, value)
 
     def get(self, name: bytes) -> bytes | None:
         """The first value, or None."""

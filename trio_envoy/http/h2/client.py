@@ -56,7 +56,8 @@ class Http2ClientConnection(Driver[Http2ClientStream]):
         self.served = 0
         self.going_away = False
         self.protocol_error = False
-        self._rested = trio.current_time()  # when the last stream ended
+        self._allowed = min(self.session.peer.max_streams, options.max_streams)  # streams at once
+        self._rested = self.now()  # when the last stream ended
 
     @property
     def closed(self) -> bool:
@@ -66,19 +67,14 @@ class Http2ClientConnection(Driver[Http2ClientStream]):
     @property
     def available(self) -> int:
         """How many more streams may be opened now."""
-        if self.going_away or self.closed:
+        if self.going_away or self.channel.closed:
             return 0
-        allowed = self.session.peer.max_streams
-        return max(min(allowed, self.options.max_streams) - self.active, 0)
+        return max(self._allowed - self.active, 0)
 
     def open(self) -> Http2ClientStream:
         """A stream; there must be one available. It counts until it is released."""
         keep_alive = self.options.keep_alive
-        if (
-            not self.active
-            and keep_alive is not None
-            and trio.current_time() - self._rested >= keep_alive.idle_interval
-        ):
+        if keep_alive is not None and not self.active and self.now() - self._rested >= keep_alive.idle_interval:
             self.ping_now()
         self.active += 1
         self.served += 1
@@ -161,8 +157,10 @@ class Http2ClientConnection(Driver[Http2ClientStream]):
     def on_window(self, state: StreamState | None) -> None:
         """There is more room to send, or to open streams."""
         super().on_window(state)
-        if state is None and self.owner is not None:
-            self.owner.room_changed(self)
+        if state is None:
+            self._allowed = min(self.session.peer.max_streams, self.options.max_streams)
+            if self.owner is not None:
+                self.owner.room_changed(self)
 
     def on_goaway(self, last_stream_id: int, code: int) -> None:
         """Streams above the last one were not processed and may be tried again."""
@@ -177,7 +175,7 @@ class Http2ClientConnection(Driver[Http2ClientStream]):
     def ended(self, stream: Http2ClientStream, ending: Ending) -> None:
         """A stream was released."""
         self.active -= 1
-        self._rested = trio.current_time()
+        self._rested = self.now()
         self.session.release(stream.state)
         if self.streams.pop(stream.state.id, None) is not None:
             self.stats.streams_active -= 1

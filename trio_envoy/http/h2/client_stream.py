@@ -157,7 +157,7 @@ class Http2ClientStream:
                 *request.headers.items,
             ]
         self._protocol = request.protocol
-        if connection.closed or connection.going_away:
+        if connection.channel.closed or connection.going_away:
             raise UpstreamFailure(TERMINATION, UC, sent=False)
         state = self.state
         try:
@@ -168,14 +168,15 @@ class Http2ClientStream:
         self._method = b"CONNECT" if request.protocol else request.method
         connection.streams[state.id] = self
         connection.stats.streams_active += 1
-        self.sender.head(fields, ended=request.body is None)
-        if self.info is not None:
-            now = trio.current_time()
-            self.info.upstream_first_byte_sent = now
-            self.info.upstream_header_bytes_sent = messages.byte_size(fields)
-            self.info.upstream_wire_bytes_sent += self.info.upstream_header_bytes_sent
-            if request.body is None:
-                self.info.upstream_last_byte_sent = now
+        ended = request.body is None
+        self.sender.head(fields, ended=ended)
+        info = self.info
+        if info is not None:
+            size = info.upstream_header_bytes_sent = messages.byte_size(fields)
+            info.upstream_wire_bytes_sent += size
+            info.upstream_first_byte_sent = connection.now()
+            if ended:
+                info.upstream_last_byte_sent = info.upstream_first_byte_sent
 
     def _send_what_is_here(self, body: Body) -> tuple[bytes, ...] | None:
         """Send a body that is here in one piece and fits; None, or else the pieces that an upload begins with."""
@@ -218,7 +219,7 @@ class Http2ClientStream:
 
     def _sent_all(self, size: int) -> None:
         if self.info is not None:
-            self.info.upstream_last_byte_sent = trio.current_time()
+            self.info.upstream_last_byte_sent = self._connection.now()
             self.info.upstream_wire_bytes_sent += size
 
     def on_fields(self, fields: Fields, size: int, *, ended: bool) -> None:
@@ -242,7 +243,7 @@ class Http2ClientStream:
                 self._informed = status, headers
         else:
             if info is not None:
-                info.upstream_first_byte_received = trio.current_time()
+                info.upstream_first_byte_received = self._connection.now()
             bodiless = self._method == b"HEAD" or status in _NO_BODY
             self._length = length
             if self._protocol and status == 200:  # as HTTP/1 says it, as in Envoy
@@ -278,7 +279,7 @@ class Http2ClientStream:
 
     def _end(self, trailers: Headers | None) -> None:
         if self.info is not None:
-            self.info.upstream_last_byte_received = trio.current_time()
+            self.info.upstream_last_byte_received = self._connection.now()
         self._body.end(trailers)
         if not self._complete:
             self._complete = True
@@ -331,7 +332,7 @@ class Http2ClientStream:
             self._ending = Ending.RESET_BY_US
             if connection.session.reset(state, h2.INTERNAL_ERROR):  # not CANCEL, as in Envoy
                 connection.stats.tx_reset += 1
+                connection.flush_soon()
         self._body.drop()
-        connection.flush_soon()
         self.info = None
         connection.ended(self, self._ending)

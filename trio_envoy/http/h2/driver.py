@@ -56,6 +56,7 @@ class Driver(Events, Generic[S]):
         unflushed: bytes of bodies in the session since the last flush.
         details: why we closed it at once, as in %RESPONSE_CODE_DETAILS%; "" if we did not.
         streams: by id.
+        now: trio.current_time without the detour.
         flush_timeout: seconds for the peer to take the rest of a body that is all here; None: that of an idle stream.
     """
 
@@ -68,6 +69,7 @@ class Driver(Events, Generic[S]):
         self.channel = channel
         self.session = Session(options, self, client=client)
         self.streams: dict[int, S] = {}
+        self.now = trio.lowlevel.current_clock().current_time
         self.stats = stats
         self._max_frames = options.max_outbound_frames
         self._view = view

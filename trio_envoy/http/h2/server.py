@@ -59,7 +59,6 @@ class Http2ServerConnection(Driver[Http2ServerStream]):
         self._served = 0
         self._max_requests = context.options.max_requests
         self._ends_at = inf
-        self.now = trio.lowlevel.current_clock().current_time
         self._wall = 0.0  # wall clock minus Trio's, looked at once in _WALL_SECONDS
         self._wall_until = -inf
         self.header_budget = context.limit(HEADER_BUDGET_KEY, DEFAULT_HEADER_BUDGET)

@@ -166,7 +166,7 @@ class Http2ServerStream:
         self.guard.activity = info.response_start = self._connection.now()
         info.header_bytes_sent = messages.byte_size(fields)
         self.responded = True
-        sender.head(fields, ended=ended)
+        self._connection.session.send_head(self.state, fields, ended=ended)
         if body is None or ended:
             self._connection.flush_soon()
         else:

@@ -59,9 +59,10 @@ class Session(Outbound):
         self._events = events
         self._client = client
         self._table_size = options.table_size
+        self._table_limit = max(options.table_size, DEFAULT_TABLE_SIZE)  # until the peer has taken what we say
         self._max_block = options.max_head_bytes * _HARD
         self._decoder = Decoder(
-            max(options.table_size, DEFAULT_TABLE_SIZE),  # until the peer has taken what we say
+            self._table_limit,
             options.max_head_bytes,
             options.max_fields,
             self._max_block,
@@ -306,11 +307,12 @@ class Session(Outbound):
         if ended:
             stream.remote_done = True
         cost = decoder.size + _FIELD_COST * len(fields)
-        if self.kept + cost + decoder.table_bytes > self.budget:
+        kept = self.kept + cost
+        if kept > self.budget - self._table_limit and kept + decoder.table_bytes > self.budget:
             events.on_crowded(stream)
             return
         stream.kept += cost
-        self.kept += cost
+        self.kept = kept
         events.on_fields(stream, fields, decoder.size, ended)
         if stream.user is None:
             self.release(stream)

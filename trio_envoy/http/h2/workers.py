@@ -62,7 +62,7 @@ class Workers:
         self._tasks = tasks
         self._idle: list[Worker] = []  # the last one was busy last
         self._over = False
-        self._now = trio.lowlevel.current_clock().current_time
+        self._now = connection.now
 
     def take(self) -> Worker:
         """One without a stream; it gets one and is told: start()."""
