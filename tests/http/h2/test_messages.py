@@ -4,10 +4,11 @@ from math import inf
 
 import pytest
 
+from trio_envoy.config.protocol import HeadersWithUnderscoresAction
 from trio_envoy.errors import RemoteProtocolError
 from trio_envoy.http.h2 import messages
 from trio_envoy.http.h2.messages import INVALID, VIOLATION
-from trio_envoy.http.h2.options import Http2Stats
+from trio_envoy.http.h2.options import Http2Options, Http2Stats
 from trio_envoy.http.headers import Headers
 from trio_envoy.http.hpack.errors import Oversized
 
@@ -190,3 +191,17 @@ def test_what_is_too_large_is_counted(fields, details):
     assert messages.oversize(Oversized(fields, 1000), 2, stats) == details
     assert stats.header_overflow == (details == "http2.too_many_headers")
     assert stats.header_list_size_too_large == (details == "http2.header_list_size_too_large")
+
+
+def test_underscores_are_looked_at_in_trailers_too():
+    stats, trailers = Http2Stats(), Headers([(b"x_y", b"1"), (b"z", b"2")])
+
+    messages.check_underscores(trailers, Http2Options(), stats)
+    assert len(trailers) == 2
+
+    messages.check_underscores(trailers, Http2Options(underscores=HeadersWithUnderscoresAction.DROP_HEADER), stats)
+    assert list(trailers) == [(b"z", b"2")]
+
+    refusing = Http2Options(underscores=HeadersWithUnderscoresAction.REJECT_REQUEST)
+    with pytest.raises(messages.UnwantedNameError):
+        messages.check_underscores(Headers([(b"x_y", b"1")]), refusing, stats)

@@ -85,9 +85,12 @@ async def test_heads_over_the_limits_are_reset(http2, autojump_clock, options, f
 async def test_underscores_are_refused(http2, autojump_clock):
     options = Http2Options(underscores=HeadersWithUnderscoresAction.REJECT_REQUEST)
     async with serving(http2, http2=options) as world:
-        await world.peer.ask([*REQUEST, (b"x_y", b"1")])
+        refused = await world.peer.ask([*REQUEST, (b"x_y", b"1")])
+        assert world.peer.of(refused) == [Reset(refused, h2session.INTERNAL_ERROR)]
         assert world.handler.errors == ["http2.unexpected_underscore"]
         assert world.stats.http2.requests_rejected_with_underscores_in_headers == 1
+        assert world.stats.http2.rx_messaging_error == 0
+        assert status_of(world.peer.of(await world.peer.ask())) == [b"200"]  # its stream alone
 
 
 async def test_underscores_are_dropped(http2, autojump_clock):

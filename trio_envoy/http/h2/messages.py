@@ -96,12 +96,13 @@ def request(fields: Fields, options: Http2Options, stats: Http2Stats, *, ended: 
         ended: it has no body.
 
     Raises:
-        RemoteProtocolError: it is malformed, or has a name with an underscore that is not wanted.
+        RemoteProtocolError: it is malformed.
+        UnwantedNameError: it has a name with an underscore that is not wanted.
     """
     pseudo, headers = split(fields, REQUEST_PSEUDO)
     length = check_request(pseudo, headers, ended=ended, extended=options.allow_connect)
-    if options.underscores is not _ALLOW:
-        _drop_underscores(headers, options.underscores, stats)
+    if options.underscores is not _ALLOW:  # a call less
+        check_underscores(headers, options, stats)
     if b"cookie" in headers.first:
         join_cookies(headers)
     host = headers.first.get(b"host")
@@ -125,11 +126,23 @@ def request(fields: Fields, options: Http2Options, stats: Http2Stats, *, ended: 
     ), length
 
 
-def _drop_underscores(headers: Headers, action: HeadersWithUnderscoresAction, stats: Http2Stats) -> None:
+class UnwantedNameError(RemoteProtocolError):
+    """A name has an underscore, which is not wanted; the stream is reset, and no rule is broken."""
+
+
+def check_underscores(headers: Headers, options: Http2Options, stats: Http2Stats) -> None:
+    """Do with names that have an underscore what headers_with_underscores_action says; also in trailers.
+
+    Raises:
+        UnwantedNameError: there is one.
+    """
+    action = options.underscores
+    if action is _ALLOW:
+        return
     for name in [name for name in headers.first if b"_" in name]:
         if action is not _DROP:
             stats.requests_rejected_with_underscores_in_headers += 1
-            raise RemoteProtocolError("http2.unexpected_underscore")
+            raise UnwantedNameError("http2.unexpected_underscore")
         stats.dropped_headers_with_underscores += 1
         headers.remove(name)
 

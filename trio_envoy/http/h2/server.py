@@ -215,6 +215,9 @@ class Http2ServerConnection(Driver[Http2ServerStream]):
             return
         try:
             request, length = messages.request(fields, self.context.options.http2, self.stats, ended=ended)
+        except messages.UnwantedNameError as error:
+            self._turn_away(state, error.details)
+            return
         except RemoteProtocolError as error:
             self._refuse(state, error)
             return
@@ -269,9 +272,13 @@ class Http2ServerConnection(Driver[Http2ServerStream]):
             if not ended:
                 raise RemoteProtocolError(messages.VIOLATION)
             trailers = messages.trailers_of(fields)
+            messages.check_underscores(trailers, self.context.options.http2, self.stats)
             assert stream.incoming is not None, "only a body that comes has trailers"
             if not stream.fits(0, ended=True) or not messages.says_length(trailers, stream.incoming.received):
                 raise RemoteProtocolError(messages.VIOLATION)
+        except messages.UnwantedNameError as error:
+            self._turn_away(stream.state, error.details)
+            return
         except RemoteProtocolError as error:
             self._refuse(stream.state, error)
             return
@@ -282,6 +289,10 @@ class Http2ServerConnection(Driver[Http2ServerStream]):
         details = messages.oversize(error, self.context.options.http2.max_fields, self.stats)
         if state.user is not None:
             self.stats.trailers += 1
+        self._turn_away(state, details)
+
+    def _turn_away(self, state: StreamState, details: str) -> None:
+        """No rule is broken, but a head or trailers are not wanted: the stream is reset."""
         self._end_broken(state, details, DR)
         self._reset(state, h2.INTERNAL_ERROR)
         self._unanswered(state.user)
