@@ -72,7 +72,7 @@ def content_length(value: bytes) -> int:
 
 
 def te_that_goes_on(values: Iterable[bytes]) -> bytes | None:
-    """What of `te` may go on: the word trailers, in lower case, or nothing at all if nothing was said; None: drop it."""
+    """What of `te` may go on: the word trailers in lower case, or nothing at all if nothing was said; None: drop it."""
     words = [word.strip() for value in values for word in value.split(b",")]
     return b"trailers" if b"trailers" in words else None if any(words) else b""
 

@@ -42,17 +42,23 @@ REFUSED = UpstreamFailure(
     ],
 )
 def test_failures_before_a_response(failure, attempts, status, text, details):
-    reply = replies.failed(failure, attempts=attempts, suppress=False)
+    reply = replies.failed(failure, attempts=attempts, late=False, suppress=False)
 
     assert (reply.status, reply.text, reply.details, reply.flag) == (status, text, details, failure.flag)
     assert reply.headers == ()
+
+
+def test_after_a_1xx_a_response_had_begun():
+    reply = replies.failed(UpstreamFailure("connection termination", UC), attempts=1, late=True, suppress=False)
+
+    assert reply.details == "upstream_reset_after_response_started{connection_termination}"
 
 
 @pytest.mark.parametrize(("suppress", "told"), [(False, ((b"x-envoy-overloaded", b"true"),)), (True, ())])
 def test_an_overflow_is_told_unless_suppressed(suppress, told):
     failure = UpstreamFailure("overflow", UO, sent=False)
 
-    assert replies.failed(failure, attempts=1, suppress=suppress).headers == told
+    assert replies.failed(failure, attempts=1, late=False, suppress=suppress).headers == told
 
 
 def test_a_timeout_may_be_told_as_204():
@@ -67,4 +73,4 @@ def test_a_cluster_that_is_not_there(status):
 
 
 def test_no_host_has_its_flag():
-    assert replies.failed(NoHealthyUpstream(), attempts=1, suppress=False).flag == UH
+    assert replies.failed(NoHealthyUpstream(), attempts=1, late=False, suppress=False).flag == UH

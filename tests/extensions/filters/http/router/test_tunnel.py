@@ -108,10 +108,10 @@ async def test_what_was_held_back_goes_with_the_attempt_that_is_accepted(autojum
 
 
 async def test_a_request_timeout_ends_with_the_answer(autojump_clock):
-    routed = Routed(accepted(), timeout=None)
+    routed = Routed([1, *accepted()], timeout=None)
 
     async def arm(_):
-        routed.stream.guard.arm(Cause.REQUEST, trio.current_time() + 1)
+        routed.stream.guard.arm(Cause.REQUEST, trio.current_time() + 2)
 
     await routed.run(then=arm, **websocket(Pieces(20)))
 

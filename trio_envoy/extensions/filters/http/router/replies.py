@@ -24,6 +24,7 @@ MAX_DURATION_EARLY: Final = attrs.evolve(MAX_DURATION, status=408)  # the reques
 MAINTENANCE_UNTOLD: Final = LocalReply(503, b"maintenance mode", details="maintenance_mode", flag=UO)
 MAINTENANCE: Final = attrs.evolve(MAINTENANCE_UNTOLD, headers=((b"x-envoy-overloaded", b"true"),))
 
+EARLY: Final = "upstream_reset_before_response_started"
 LATE: Final = "upstream_reset_after_response_started"  # details of a reset by the upstream, with the reason in braces
 
 _BEFORE: Final = "upstream connect error or disconnect/reset before headers. "
@@ -41,12 +42,13 @@ def alternative(reply: LocalReply) -> LocalReply:
     return LocalReply(204, details=reply.details, flag=reply.flag)
 
 
-def failed(failure: UpstreamFailure, *, attempts: int, suppress: bool) -> LocalReply:
+def failed(failure: UpstreamFailure, *, attempts: int, late: bool, suppress: bool) -> LocalReply:
     """The answer to a failure before response headers.
 
     Args:
         failure: the last one.
         attempts: how often it was tried.
+        late: informational responses came before.
         suppress: Router.suppress_envoy_headers.
     """
     if isinstance(failure, NoHealthyUpstream):
@@ -57,7 +59,7 @@ def failed(failure: UpstreamFailure, *, attempts: int, suppress: bool) -> LocalR
     return LocalReply(
         502 if failure.flag & UPE else 503,
         ((_AGAIN if attempts > 1 else _FIRST) + reason).encode(),
-        details=f"upstream_reset_before_response_started{{{details}}}".replace(" ", "_"),
+        details=f"{LATE if late else EARLY}{{{details}}}".replace(" ", "_"),
         flag=failure.flag,
         headers=((b"x-envoy-overloaded", b"true"),) if overloaded else (),
     )
