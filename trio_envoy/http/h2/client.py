@@ -11,6 +11,7 @@ from trio_envoy.http.h2 import frames as h2
 from trio_envoy.http.h2 import messages
 from trio_envoy.http.h2.client_stream import PROTOCOL_FAULT, REMOTE_RESET, TERMINATION, Ending, Http2ClientStream
 from trio_envoy.http.h2.driver import Driver
+from trio_envoy.http.h2.heads import Responses
 from trio_envoy.http.h2.options import Http2Options, Http2Stats
 from trio_envoy.http.h2.state import SessionError, StreamState
 from trio_envoy.http.hpack.errors import Oversized
@@ -41,6 +42,7 @@ class Http2ClientConnection(Driver[Http2ClientStream]):
     Attributes:
         streams: by id.
         served: streams begun so far.
+        heads: of responses.
         going_away: the peer takes no more streams, or the connection is broken.
         protocol_error: the upstream broke the protocol.
     """
@@ -51,6 +53,7 @@ class Http2ClientConnection(Driver[Http2ClientStream]):
         super().__init__(channel, options, stats, view, client=True)
         stats.nghttp2_upstream_connections += 1
         self.options = options
+        self.heads = Responses()
         self.owner = owner
         self.active = 0
         self.served = 0

@@ -231,7 +231,7 @@ class Http2ClientStream:
         if self._response is not None:
             self._on_trailers(fields, ended=ended)
             return
-        pseudo, headers = messages.split(fields, messages.RESPONSE_PSEUDO)
+        pseudo, headers = self._connection.heads.split(fields, size)
         status, length = messages.check_response(pseudo, headers, self._method, ended=ended)
         info = self.info
         if info is not None:

@@ -17,6 +17,7 @@ from trio_envoy.http.h2 import messages
 from trio_envoy.http.h2.body import StreamBody
 from trio_envoy.http.h2.driver import Driver
 from trio_envoy.http.h2.floods import Resets
+from trio_envoy.http.h2.heads import Requests
 from trio_envoy.http.h2.options import DEFAULT_HEADER_BUDGET, HEADER_BUDGET_KEY
 from trio_envoy.http.h2.server_stream import Http2ServerStream
 from trio_envoy.http.h2.state import SessionError, StreamState
@@ -54,6 +55,7 @@ class Http2ServerConnection(Driver[Http2ServerStream]):
         self._guard = guard
         self._beginning = beginning
         self._workers: Workers | None = None
+        self._heads = Requests(context.options.http2, self.stats)
         self._draining = False
         self._final = False
         self._served = 0
@@ -214,7 +216,7 @@ class Http2ServerConnection(Driver[Http2ServerStream]):
             self._one_too_many(state)
             return
         try:
-            request, length = messages.request(fields, self.context.options.http2, self.stats, ended=ended)
+            request, length = self._heads.request(fields, size, ended=ended)
         except messages.UnwantedNameError as error:
             self._turn_away(state, error.details)
             return
