@@ -36,7 +36,7 @@ class Process:
     serials = count()
 
     def __init__(self):
-        self.store = Store()
+        self.store = Store(shared=True)
         self.stats = self.store.scope("a.").block(Stats)
         self.store.clear()
         self.serial = next(self.serials)
@@ -201,3 +201,11 @@ async def test_what_is_counted_late_is_in_the_report(main, ledger):
     await worker.report_to(ledger)
 
     assert main.stats.total == 1
+
+
+async def test_who_leads_does_not_remember_what_is_used():
+    process = Process()
+    process.store.lead()
+    process.stats.total += 1
+
+    assert await process.reporter.report() == []

@@ -99,7 +99,7 @@ class Server:
         settings = Settings()
         with _collected(errors):
             settings = _stats_settings(bootstrap.stats_config, command_line.stats_tag)
-        store = Store(settings)
+        store = Store(settings, shared=(command_line.concurrency or 1) > 1)
         node = bootstrap.node or Node()
         options = _options(command_line, node)
         network = network or Network()

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping
-from functools import cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, TypeAlias, get_args, get_type_hints
 
@@ -129,12 +128,6 @@ class _Declaration(type):
             by_kind.setdefault(stat.kind, []).append(stat)
         cls.groups = {kind: Group(group) for kind, group in by_kind.items()}
         cls.kinds = {stat.attribute: stat.kind for stat in cls.stats}
-
-
-@cache
-def slots_of(cls: type[StatsBlock]) -> tuple[tuple[Any, Stat], ...]:
-    """(descriptor, stat) of each stat of a block class; the descriptor tells a stat that nobody has looked at."""
-    return tuple((getattr(cls, stat.attribute), stat) for stat in cls.stats)
 
 
 def _kind(owner: str, attribute: str, hint: object) -> Kind:

@@ -1,6 +1,8 @@
 """Several processes that count as one: workers report what is new, the main process adds it to its own stats.
 
-    rows = await Reporter(store).report()   # in a worker, again and again
+    store = Store(settings, shared=True)
+    # a worker is forked; it begins with store.clear(), and the main process goes on with store.lead()
+    rows = await Reporter(store).report()   # in the worker, again and again
     Ledger(store).add(worker, rows)         # in the main process
 
 So the store of the main process is the sum, and whatever reads it needs to know nothing of workers.
@@ -10,9 +12,9 @@ Rules:
    never fall, whatever becomes of a worker; what it had counted since its last report dies with it.
 2. A gauge is sent when it has changed. The ledger remembers what each worker said, and takes it off when that is gone.
 3. A histogram is sent as the bins since the last report; the next flush of the main process closes its interval.
-4. A worker begins with Store.clear(): what was counted before it was forked is the main process's.
-5. A report looks at what was used since then, so that thousands of idle clusters cost little. Whoever sets a declared
-   gauge without a look at what it was (no `+=`) must look at it first.
+4. What was counted before a worker was forked is the main process's.
+5. A report looks at what was used, so that thousands of idle clusters cost little. Whoever sets a declared gauge
+   without a look at what it was (no `+=`) must look at it first; what was only set before the fork is not reported.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, TypeAlias, TypeVar
 
-from trio_envoy.stats.declare import UNUSED, Kind, Recording, StatsBlock, slots_of
+from trio_envoy.stats.declare import UNUSED, Kind, Recording, StatsBlock
 from trio_envoy.stats.histogram import Histogram, Merged
 from trio_envoy.stats.settings import Settings
 
@@ -76,18 +76,7 @@ class Node:
             for name, cell in self.cells.get(kind, {}).items():
                 entries.append((prefix + name, cell if kind is Kind.HISTOGRAM else cell.value))
 
-    def clear(self, touched: dict[StatsBlock, list[str]]) -> None:
-        for block in self.blocks:
-            for descriptor, stat in slots_of(type(block)):
-                try:
-                    value = descriptor.__get__(block)
-                except AttributeError:  # nobody has looked at it
-                    continue
-                if stat.kind is Kind.HISTOGRAM:  # who records into it may have it
-                    value.clear()
-                    touched.setdefault(block, []).append(stat.attribute)
-                else:
-                    descriptor.__delete__(block)
+    def clear_cells(self) -> None:
         for kind, cells in (self.cells or {}).items():
             for cell in cells.values():
                 if kind is Kind.HISTOGRAM:
@@ -213,13 +202,16 @@ class Store:
 
     Args:
         settings: what stats_config says: which names exist, histogram buckets, tags.
+        shared: other processes count in copies of it, so it is to know what is used; see stats.share.
     """
 
-    def __init__(self, settings: Settings | None = None) -> None:
+    def __init__(self, settings: Settings | None = None, *, shared: bool = False) -> None:
         self.settings = settings or Settings()
         self._nodes: dict[str, Node] = {}
         self._sorted: list[Node] | None = None
         self._recording = Recording()
+        if shared:
+            self._recording.touched = {}
         self._in_interval: list[Histogram] = []
         self._late: dict[Callable[[], None], None] = {}
 
@@ -266,16 +258,24 @@ class Store:
             if id(histogram) not in now:
                 histogram.close_interval()
 
-    def clear(self) -> None:
-        """As if nothing had been counted: what a process does that has been forked from another one.
+    def lead(self) -> None:
+        """In the process that the others were forked from: nobody asks any more what is used here."""
+        self._recording.touched = None
 
-        From now on it is known which stats are used; see settled().
-        """
+    def clear(self) -> None:
+        """As if nothing had been counted: what a process does with a shared store that has been forked."""
         self._recording.clear()
         self._in_interval.clear()
-        touched = self._recording.touched = {}
+        used, self._recording.touched = self._recording.touched or {}, {}
+        for block, attributes in used.items():
+            for attribute in attributes:
+                if type(block).kinds[attribute] is Kind.HISTOGRAM:  # who records into it may have it
+                    getattr(block, attribute).clear()
+                    self._recording.touched.setdefault(block, []).append(attribute)
+                else:
+                    delattr(block, attribute)
         for node in self._nodes.values():
-            node.clear(touched)
+            node.clear_cells()
 
     def settled(self) -> tuple[tuple[Node, ...], Mapping[StatsBlock, list[str]]]:
         """What is counted, up to date: all prefixes, and what of each block was used since clear(). For stats.share."""

@@ -153,6 +153,7 @@ class Fleet:
         """Make the server that of a main process."""
         server = self._server
         server.fleet = self
+        server.services.stats.lead()
         server.lifecycle.lacking = self.failing
         server.watchdog.lead()
         server.listeners.on_stop = self._listener_stopped
