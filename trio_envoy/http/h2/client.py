@@ -17,6 +17,7 @@ from trio_envoy.http.h2.state import SessionError, StreamState
 from trio_envoy.http.hpack.errors import Oversized
 from trio_envoy.net.channel import Channel
 from trio_envoy.net.stream_info import UC, UPE, UR
+from trio_envoy.util.wake import Wake
 
 
 class Owner(Protocol):
@@ -43,6 +44,7 @@ class Http2ClientConnection(Driver[Http2ClientStream]):
         streams: by id.
         served: streams begun so far.
         heads: of responses.
+        spare_wakes: of streams that need them no more; to make one costs as much as a park.
         going_away: the peer takes no more streams, or the connection is broken.
         protocol_error: the upstream broke the protocol.
     """
@@ -54,6 +56,7 @@ class Http2ClientConnection(Driver[Http2ClientStream]):
         stats.nghttp2_upstream_connections += 1
         self.options = options
         self.heads = Responses()
+        self.spare_wakes: list[Wake] = []
         self.owner = owner
         self.active = 0
         self.served = 0
@@ -178,7 +181,8 @@ class Http2ClientConnection(Driver[Http2ClientStream]):
     def ended(self, stream: Http2ClientStream, ending: Ending) -> None:
         """A stream was released."""
         self.active -= 1
-        self._rested = self.now()
+        if self.options.keep_alive is not None:
+            self._rested = self.now()
         self.session.release(stream.state)
         if self.streams.pop(stream.state.id, None) is not None:
             self.stats.streams_active -= 1

@@ -96,7 +96,8 @@ class Http2ClientStream:
         self.info: StreamInfo | None = None
         self.state = StreamState()
         self.sender = Sender(connection, self.state)
-        self._wake = Wake()
+        spare = connection.spare_wakes
+        self._wake = spare.pop() if spare else Wake()
         self._response: Response | None = None
         self._informed: tuple[int, Headers] | None = None  # the first 1xx, until somebody was told
         self._protocol = b""  # of an upgrade
@@ -136,6 +137,8 @@ class Http2ClientStream:
                 told, self._informed = self._informed, None
                 await inform(*told)
             if self._response is not None and self._complete:
+                self._wake.clear()
+                self._connection.spare_wakes.append(self._wake)  # when it is set again, another wakes for nothing
                 return self._response
             if self._request_error is not None:
                 raise self._request_error

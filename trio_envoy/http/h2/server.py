@@ -212,7 +212,7 @@ class Http2ServerConnection(Driver[Http2ServerStream]):
         if stream is not None:
             self._on_trailers(stream, fields, ended=ended)
             return
-        if self.session.open_streams > self.context.options.http2.max_streams:
+        if len(self.session.streams) > self.context.options.http2.max_streams:
             self._one_too_many(state)
             return
         try:

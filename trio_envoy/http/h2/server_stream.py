@@ -198,11 +198,12 @@ class Http2ServerStream:
 
     def reset(self) -> None:
         """RST_STREAM."""
-        code = self._code(h2.INTERNAL_ERROR)
-        if not self.finished and not self.gone and self._connection.session.reset(self.state, code):
+        if self.finished:
+            return
+        self.finished = True
+        if not self.gone and self._connection.session.reset(self.state, self._code(h2.INTERNAL_ERROR)):
             self._connection.stats.tx_reset += 1
             self._connection.flush_soon()
-        self.finished = True
 
     def flush_timed_out(self) -> None:
         """The client did not take the rest of the response in time."""
