@@ -35,7 +35,9 @@ def main(args: list[str]) -> int:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--requests", action="store_true", help="only requests")
     which.add_argument("--responses", action="store_true", help="only responses")
-    parser.add_argument("--options", nargs="+", choices=sorted(configs.SETS), default=list(configs.SETS), metavar="NAME")
+    parser.add_argument(
+        "--options", nargs="+", choices=sorted(configs.SETS), default=list(configs.SETS), metavar="NAME"
+    )
     chosen = parser.parse_args(args)
     for reason in known.check():
         print(f"not in docs/differences.md: {reason}")
@@ -91,7 +93,7 @@ class _Found:
         mine: dict[int, list[Outcome]] = {}
         suspects = cases
         for again in range(_TRIES):
-            pairs = await lab.run(list(suspects.values()), PATIENCE * (1 + 2 * again))
+            pairs = await lab.run(list(suspects.values()), PATIENCE * (1, 4, 10)[again])
             for number, (envoy, ours) in zip(suspects, pairs, strict=True):
                 envoys.setdefault(number, []).append(envoy)
                 mine.setdefault(number, []).append(ours)
@@ -123,7 +125,9 @@ class _Found:
                 if small != case:
                     [pair] = await lab.run([small], PATIENCE * 3)
                     case = small
-            print(f"\n{len(examples)} x, first number {examples[0][0]}, this is from {number}; differs in {', '.join(kind[2:])}")
+            print(
+                f"\n{len(examples)} x, first number {examples[0][0]}, this is from {number}; differs in {', '.join(kind[2:])}"
+            )
             _show(case, pair)
         for reason, count in self.explained.most_common():
             print(f"{count:6} explained: {reason}")

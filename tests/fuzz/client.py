@@ -12,6 +12,7 @@ from tests.fuzz.origin import PROBE, PROBE_ANSWER
 from tests.fuzz.wire import Ambiguous, BodyReader, Fields, response_head, send_pieces
 
 _PROBE_REQUEST = b"GET " + PROBE + b" HTTP/1.1\r\nHost: probe.example\r\n\r\n"
+_CLOSED = 0.03  # s until a proxy has seen that its origin has closed
 _CLOSING = 4  # times the patience, for a close that was announced
 _VARIES = re.compile(
     rb"(?i)^(date: )\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT$"
@@ -66,6 +67,8 @@ async def converse(source: str, port: int, case: Input, patience: float) -> Hear
                 peer.shutdown(socket.SHUT_WR)
             await talk.hear()
         elif talk.open:
+            if case.script is not None and case.script.then != "keep":
+                await trio.sleep(_CLOSED)
             await talk.send(_PROBE_REQUEST)
             await talk.hear()
         fate = "closed" if not talk.open else "alive" if PROBE_ANSWER in talk.heard else "open"

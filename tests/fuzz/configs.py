@@ -88,7 +88,10 @@ SETS: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
             "max_request_headers_kb": 1,
             "common_http_protocol_options": {"max_headers_count": 12, "max_requests_per_connection": 3},
             "path_with_escaped_slashes_action": "UNESCAPE_AND_REDIRECT",
-            "http_protocol_options": {"override_stream_error_on_invalid_http_message": True, "allow_custom_methods": True},
+            "http_protocol_options": {
+                "override_stream_error_on_invalid_http_message": True,
+                "allow_custom_methods": True,
+            },
             "use_remote_address": True,
             "server_header_transformation": "PASS_THROUGH",
         },

@@ -59,9 +59,7 @@ class Lab:
                 for slot in range(SLOTS):
                     nursery.start_soon(self._lane, side, slot, queue, patience, results)
         await trio.sleep(_FLUSH / 1000 * 3)
-        columns = [
-            _outcomes(side.lines(), results) for side, results in zip(self._sides, heard, strict=True)
-        ]
+        columns = [_outcomes(side.lines(), results) for side, results in zip(self._sides, heard, strict=True)]
         return [(columns[0][index], columns[1][index]) for index in range(len(cases))]
 
     async def _lane(
@@ -107,17 +105,14 @@ async def opened(sets: Sequence[str]) -> AsyncIterator[Lab]:
     """
     with tempfile.TemporaryDirectory(prefix="fuzz-") as directory:
         async with trio.open_nursery() as nursery, contextlib.AsyncExitStack() as stack:
-            sides = []
-            for subject in (envoy(), ours()):
-                sides.append(await stack.enter_async_context(_side(subject, sets, Path(directory), nursery)))
-            yield Lab((sides[0], sides[1]))
+            theirs = await stack.enter_async_context(_side(envoy(), sets, Path(directory), nursery))
+            mine = await stack.enter_async_context(_side(ours(), sets, Path(directory), nursery))
+            yield Lab((theirs, mine))
             nursery.cancel_scope.cancel()
 
 
 @contextlib.asynccontextmanager
-async def _side(
-    subject: Subject, sets: Sequence[str], directory: Path, nursery: trio.Nursery
-) -> AsyncIterator[_Side]:
+async def _side(subject: Subject, sets: Sequence[str], directory: Path, nursery: trio.Nursery) -> AsyncIterator[_Side]:
     own = directory / subject.name
     own.mkdir()
     origins = [Origin(nursery) for _ in range(SLOTS)]
@@ -136,12 +131,10 @@ async def _side(
 async def _listeners(admin: int) -> dict[str, int]:
     """The port of each listener, once all are there."""
     with trio.move_on_after(_READY):
-        while await _ask(admin, "/ready") != b"LIVE\n":
+        while await _ask(admin, "/ready") != b"LIVE\n":  # noqa: ASYNC110 # another process
             await trio.sleep(0.02)
     tree = json.loads(await _ask(admin, "/listeners?format=json"))
-    return {
-        one["name"]: one["local_address"]["socket_address"]["port_value"] for one in tree["listener_statuses"]
-    }
+    return {one["name"]: one["local_address"]["socket_address"]["port_value"] for one in tree["listener_statuses"]}
 
 
 async def _ask(admin: int, path: str) -> bytes:

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 # tables of bytes
 """What requests and responses have in common: fields, odd ones too, and framed bodies, badly framed ones too."""
 
 from random import Random
@@ -11,7 +12,20 @@ _ODD_NAMES = (
     b"", b"x y", b"x\ty", b" x", b"x ", b"\tx", b"x\x00y", b"x\xffy", b"(x)", b"x:y", b'"x"', b"x/y", b"x@y", b"{x}", b"!#$%&'*+-.^`|~",
     b"x\ry", b"x\x0by", b"x\x7fy", b"x;y", b"x=y", b"x,y", b"x[y]", b"x\\y", b":path", b":method", b":authority", b":x", b"content_length",
 )  # fmt: skip
-_VALUES = (b"1", b"a b", b"", b"x" * 40, b'"quoted"', b"a,b", b"a, b , c", b"trailers", b"gzip", b"text/plain", b"http://ref.example/", b"abc=def; x=y")
+_VALUES = (
+    b"1",
+    b"a b",
+    b"",
+    b"x" * 40,
+    b'"quoted"',
+    b"a,b",
+    b"a, b , c",
+    b"trailers",
+    b"gzip",
+    b"text/plain",
+    b"http://ref.example/",
+    b"abc=def; x=y",
+)
 _ODD_VALUES = (
     b"\x00", b"a\x00b", b"\x01", b"\x0b", b"\x0c", b"\x7f", b"\x80", b"\xff", b"\xc3\xa4", b" lead", b"trail  ", b"\t tab \t", b"a\rb",
     b"a\r\n b", b"a\r\n\tb", b"a\n b", b"\r\n x", b"a\r\n \r\n b", b"a\r", b"\r\r", b"x" * 900, b"x" * 5000,
@@ -48,7 +62,11 @@ _TRAILERS = (
 
 def line_end(random: Random) -> bytes:
     """Nearly always CRLF."""
-    return b"\r\n" if random.random() < 0.985 else random.choice((b"\n", b"\r", b"\r\r\n", b" \r\n", b"\n\r", b"\r\n ", b"\t\r\n"))
+    return (
+        b"\r\n"
+        if random.random() < 0.985
+        else random.choice((b"\n", b"\r", b"\r\r\n", b" \r\n", b"\n\r", b"\r\n ", b"\t\r\n"))
+    )
 
 
 def field(random: Random, *, odd: float) -> bytes:
@@ -82,14 +100,18 @@ def fields(random: Random, most: int) -> list[bytes]:
     if random.random() < 0.03:
         lines += [b"X-%d: y" % index for index in range(random.choice((9, 10, 11, 12, 96, 97, 98, 99, 100, 101, 300)))]
     if random.random() < 0.02:
-        size = random.choice((700, 850, 900, 950, 1000, 1024, 1100, 59_000, 61_300, 61_400, 61_440, 62_000, 81_000, 90_000))
+        size = random.choice(
+            (700, 850, 900, 950, 1000, 1024, 1100, 59_000, 61_300, 61_400, 61_440, 62_000, 81_000, 90_000)
+        )
         lines.append(b"X-Long: " + b"x" * random.randrange(size - 40, size + 40))
     return lines
 
 
 def framed(random: Random, *, broken: float) -> tuple[list[bytes], bytes]:
     """Field lines that frame a body, and its bytes; wrong with this probability."""
-    body = random.choice((b"hello", b"abc", b"", b"x" * 700, b"GET /smuggled HTTP/1.1\r\nHost: s\r\n\r\n", b"0\r\n\r\n"))
+    body = random.choice(
+        (b"hello", b"abc", b"", b"x" * 700, b"GET /smuggled HTTP/1.1\r\nHost: s\r\n\r\n", b"0\r\n\r\n")
+    )
     lines: list[bytes] = []
     length, coding = b"%d" % len(body), b"chunked"
     style = random.random()
@@ -124,7 +146,12 @@ def chunked(random: Random, body: bytes, *, broken: float) -> bytes:
             line = random.choice(_SIZES)
         if random.random() < broken / 5:
             end = random.choice((b"\n", b"", b"\r", b"x\r\n", b"\r\r\n", b"\r\n\r\n", b" \r\n", b"\rx"))
-        out += line + (b"\r\n" if random.random() > broken / 8 else random.choice((b"\n", b"\r", b"", b"\r\r\n"))) + piece + end
+        out += (
+            line
+            + (b"\r\n" if random.random() > broken / 8 else random.choice((b"\n", b"\r", b"", b"\r\r\n")))
+            + piece
+            + end
+        )
     out += (b"0" if random.random() > broken / 5 else random.choice(_LAST)) + b"\r\n"
     if random.random() < 0.3:
         for _ in range(random.randrange(4)):

@@ -20,9 +20,7 @@ async def minimised(lab: Lab, case: Input, wanted: tuple[str, ...]) -> Input:
         if not candidates:
             break
         pairs = await lab.run(candidates)
-        smaller = next(
-            (one for one, pair in zip(candidates, pairs, strict=True) if signature(*pair) == wanted), None
-        )
+        smaller = next((one for one, pair in zip(candidates, pairs, strict=True) if signature(*pair) == wanted), None)
         if smaller is not None:
             case = smaller
             parts = max(parts - 1, 2)

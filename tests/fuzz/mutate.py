@@ -34,7 +34,11 @@ def _once(random: Random, data: bytes) -> bytes:
         if not ends:
             return data
         at = random.choice(ends)
-        return data[: at - 1] + random.choice((b"\n", b"\r\r\n", b" \r\n", b"\t\r\n", b"\r \n", b"\r", b"\x00\r\n")) + data[at + 1 :]
+        return (
+            data[: at - 1]
+            + random.choice((b"\n", b"\r\r\n", b" \r\n", b"\t\r\n", b"\r \n", b"\r", b"\x00\r\n"))
+            + data[at + 1 :]
+        )
     other = random.randrange(len(data) + 1)
     low, high = sorted((at, other))
     return data[:low] + data[low : min(high, low + 30)].swapcase() + data[min(high, low + 30) :]

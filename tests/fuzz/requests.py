@@ -1,3 +1,4 @@
+# ruff: noqa: E501 # tables of bytes
 """Made requests: mostly nearly right, in one or two things wrong."""
 
 from random import Random
@@ -24,7 +25,17 @@ _ODD_VERSIONS = (
     b"HTTP/1.0", b"HTTP/1.0", b"HTTP/1.0", b"HTTP/0.9", b"HTTP/1.2", b"HTTP/2.0", b"HTTP/2", b"http/1.1", b"HTTP/1.1 ", b"HTTP/1.10", b"HTTP/01.1", b"HTTP/1", b"HTTP/", b"HTTP", b"", b"HTTP/1,1",
     b"HTTP /1.1", b"HTTP/ 1.1", b"HTTP/1.1\t", b"xHTTP/1.1", b"HTTP/1.1x", b"HTTP/9.9", b"HTTP/1.1 x", b"ICE/1.0", b"RTSP/1.0", b"HTTP/-1.1", b"HTTP/1.\x00", b"HTTP/11.1", b"HTTPS/1.1",
 )  # fmt: skip
-_HOSTS = (b"a.example", b"a.example:80", b"a", b"A.EXAMPLE", b"a.example.", b"127.0.0.1", b"[::1]", b"[::1]:80", b"a.example.:80")
+_HOSTS = (
+    b"a.example",
+    b"a.example:80",
+    b"a",
+    b"A.EXAMPLE",
+    b"a.example.",
+    b"127.0.0.1",
+    b"[::1]",
+    b"[::1]:80",
+    b"a.example.:80",
+)
 _ODD_HOSTS = (
     b"", b" ", b"a b", b"a,b", b"a@b", b"a/b", b"a?b", b"a#b", b"a\\b", b"a:b", b"a:99999", b"a:", b":80", b"[::1", b"a\x00", b"\xff", b"a%20b", b"a;b", b"http://a", b"a<b>", b'"a"', b"a^b", b"a`b", b"a|b", b"a{b}",
     b"..", b"a..", b"a:80:80", b"a_b", b"\tx", b"x" * 300, b"a:443", b"a:0", b"a:080", b"a.:80.", b"[a]", b"::1",
@@ -52,7 +63,9 @@ def _request(random: Random) -> bytes:
     method = random.choice(_METHODS if random.random() < 0.9 else _ODD_METHODS)
     target = random.choice(_TARGETS if random.random() < 0.75 else _ODD_TARGETS)
     version = random.choice(_VERSIONS if random.random() < 0.88 else _ODD_VERSIONS)
-    blank = b" " if random.random() < 0.97 else random.choice((b"  ", b"\t", b"", b"\r", b"\x0b", b" \t", b"\x0c", b"\x00"))
+    blank = (
+        b" " if random.random() < 0.97 else random.choice((b"  ", b"\t", b"", b"\r", b"\x0b", b" \t", b"\x0c", b"\x00"))
+    )
     lines = messages.fields(random, 5)
     body = b""
     if random.random() < (0.6 if method in (b"POST", b"PUT", b"PATCH") else 0.12):
@@ -75,7 +88,10 @@ def _special(random: Random) -> list[bytes]:
     if random.random() < 0.04:
         lines.append(b"Expect: " + random.choice(_EXPECT))
     if random.random() < 0.04:
-        lines += [b"Upgrade: " + random.choice(_UPGRADE), b"Connection: " + random.choice((b"upgrade", b"Upgrade", b"close", b"upgrade, x-a"))]
+        lines += [
+            b"Upgrade: " + random.choice(_UPGRADE),
+            b"Connection: " + random.choice((b"upgrade", b"Upgrade", b"close", b"upgrade, x-a")),
+        ]
     if random.random() < 0.04:
         lines.append(b"TE: " + random.choice(_TE))
     if random.random() < 0.01:

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 # tables of bytes
 """Made responses, to requests that are in order."""
 
 from random import Random
@@ -24,12 +25,42 @@ _ODD_VERSIONS = (
     b"HTTP/1.2", b"HTTP/0.9", b"HTTP/2.0", b"http/1.1", b"HTTP/1", b"HTTP/1.", b"HTTP/11.1", b"", b"ICY", b" HTTP/1.1", b"\r\nHTTP/1.1", b"\nHTTP/1.1", b"HTTP/1,1", b"HTTP /1.1",
     b"HTTP/1.1\x00", b"XHTTP/1.1", b"HTTP/3", b"HTTP/1.1\t", b"\x00HTTP/1.1", b"HTTPS/1.1", b"HTTP/1.10", b"HTTP/01.1",
 )  # fmt: skip
-_STATUSES = (b"200", b"200", b"200", b"201", b"204", b"304", b"404", b"500", b"302", b"205", b"206", b"299", b"418", b"599", b"600", b"999")
+_STATUSES = (
+    b"200",
+    b"200",
+    b"200",
+    b"201",
+    b"204",
+    b"304",
+    b"404",
+    b"500",
+    b"302",
+    b"205",
+    b"206",
+    b"299",
+    b"418",
+    b"599",
+    b"600",
+    b"999",
+)
 _ODD_STATUSES = (
     b"100", b"101", b"102", b"103", b"199", b"0", b"1", b"99", b"000", b"020", b"1000", b"2000", b"-200", b"+200", b"20", b"2OO", b"", b"200x", b"x200", b"0200", b"200.0", b"2 00", b"\xb2\xb0\xb0", b"200\t", b"200\x00",
     b"0x200", b"99999999999", b"200,", b"65736",
 )  # fmt: skip
-_REASONS = (b" OK", b" OK", b"", b" ", b" Not so good", b" \x80\xff", b"  OK", b"\tOK", b" O\x00K", b" O\rK", b" OK\r", b" " + b"x" * 500)
+_REASONS = (
+    b" OK",
+    b" OK",
+    b"",
+    b" ",
+    b" Not so good",
+    b" \x80\xff",
+    b"  OK",
+    b"\tOK",
+    b" O\x00K",
+    b" O\rK",
+    b" OK\r",
+    b" " + b"x" * 500,
+)
 _INTERIM = (
     b"HTTP/1.1 100 Continue\r\n\r\n",
     b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n",

@@ -45,7 +45,7 @@ _COMPARE: Final = {
 _FLAG_BITS: Final = {flags_short(1 << position): 1 << position for position in range(64) if flags_short(1 << position)}
 _STATUS_NUMBERS: Final = {status: number for number, status in enumerate(GrpcStatus)}
 _UNKNOWN: Final = 2  # gRPC status
-_NO_REQUEST: Final = Request(b"", b"", b"", b"", Headers())
+_NO_REQUEST: Final = Request(b"", b"", b"", b"", Headers(), host_missing=True)
 
 
 def compile_filter(config: AccessLogFilter, services: Services) -> Passes:

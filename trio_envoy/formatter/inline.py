@@ -19,7 +19,7 @@ from trio_envoy.http.message import Request, Response
 
 Getter = Callable[[LogContext], Any]
 
-_NO_REQUEST: Final = Request(b"", b"", b"", b"", Headers())
+_NO_REQUEST: Final = Request(b"", b"", b"", b"", Headers(), host_missing=True)
 _NO_RESPONSE: Final = Response(0, Headers())
 
 # What an expression may name, in the order in which a function sets it, if an expression names it.

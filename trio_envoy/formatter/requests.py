@@ -52,8 +52,8 @@ def _names(command: Command) -> tuple[bytes, bytes | None]:
 _REQUEST_PSEUDO: Final = {
     b":method": "(request.method or None)",
     b":path": "(request.path or None)",
-    b":authority": "(request.authority or None)",
-    b"host": "(request.authority or None)",
+    b":authority": "(None if request.host_missing else request.authority)",
+    b"host": "(None if request.host_missing else request.authority)",
     b":scheme": "(request.scheme or None)",
 }
 

@@ -280,4 +280,4 @@ def _append_peer(headers: Headers, peer: PeerFacts) -> None:
     """The immediate peer is the last entry of x-forwarded-for."""
     if peer.xff:
         present = headers.joined(XFF)
-        headers.set(XFF, peer.xff if present is None else present + b"," + peer.xff)
+        headers.set(XFF, present + b"," + peer.xff if present else peer.xff)

@@ -15,6 +15,7 @@ from trio_envoy.http.message import LocalReply, Request
 from trio_envoy.runtime import Runtime
 
 _MISSING_HOST: Final = LocalReply(400, details="missing_host_header")
+_MISSING_TYPE: Final = LocalReply(400, details="query_missing_content_type")
 _MISSING_PATH: Final = LocalReply(404, details="missing_path_rejected")
 _ABSOLUTE: Final = LocalReply(404, details="absolute_path_rejected")
 _NOT_NORMAL: Final = LocalReply(400, details="path_normalization_failed")
@@ -44,6 +45,8 @@ class TargetRules:
         """Make the target what routing may rely on, or say why not."""
         if request.host_missing:
             return _MISSING_HOST
+        if request.method == b"QUERY" and not request.headers.first.get(b"content-type"):
+            return _MISSING_TYPE
         target = request.path
         if target[:1] != b"/":
             if request.method == b"CONNECT" and not target:
@@ -84,9 +87,11 @@ class TargetRules:
         return None
 
     def _host(self, authority: bytes) -> bytes:
+        if self._strip_dot:
+            name, dot, rest = authority.rpartition(b".")
+            if dot and (not rest or rest[:1] == b":"):
+                authority = name + rest
         name, port = split_port(authority)
-        if self._strip_dot and name.endswith(b"."):
-            name = name[:-1]
         if port and (self._strip_any or port == self._strip_matching):
             port = b""
         return name + port

@@ -90,7 +90,12 @@ class CodecOptions:
         named = config.server_header_transformation is not ServerHeaderTransformation.PASS_THROUGH
         return cls(
             codec_type=config.codec_type,
-            http1=Http1Options.of_downstream(http1, common, config.max_request_headers_kb),
+            http1=Http1Options.of_downstream(
+                http1,
+                common,
+                config.max_request_headers_kb,
+                check_scheme=bool(config.use_remote_address) and not config.xff_num_trusted_hops,
+            ),
             http2=Http2Options.of_downstream(config.http2_protocol_options, common, config.max_request_headers_kb),
             server_name=(config.server_name.encode() or b"envoy") if named else None,
             idle_timeout=_seconds(common.idle_timeout, DEFAULT_IDLE_TIMEOUT),

@@ -86,7 +86,7 @@ class RouteTable:
         calls match again and assigns stream.route.
         """
         host = self._only or self._domains.find(request.authority)
-        if host is None:
+        if host is None or request.headers.first.get(b"x-forwarded-proto") == b"":  # as in Envoy
             return None
         if host.require_tls is not None and _must_use_tls(host.require_tls, request):
             return _TO_HTTPS

@@ -318,8 +318,6 @@ async def test_a_broken_body(autojump_clock, h1):
     response, _ = await exchange(
         client, peer, h1.a_request(), b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\nzz\r\n"
     )
-    assert await response.body.read() == b"a"
-
     with pytest.raises(UpstreamFailure) as caught:
         await response.body.read()
 

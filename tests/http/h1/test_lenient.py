@@ -10,12 +10,14 @@ from trio_envoy.http.h1 import lenient
         (b"GET / HTTP/1.1", (b"GET", b"/", b"HTTP/1.1")),
         (b"GET  /\t HTTP/1.0  ", (b"GET", b"/", b"HTTP/1.0")),
         (b"GET /\r HTTP/1.1\r", (b"GET", b"/", b"HTTP/1.1")),
+        (b"GET\x12/\x00HTTP/1.1\r", (b"GET", b"/", b"HTTP/1.1")),
+        (b"CONNECT a.b:80 HTTP/1.1", (b"CONNECT", b"a.b:80", b"HTTP/1.1")),
         (b"GET /", (b"GET", b"/", b"")),
         (b"MSEARCH * HTTP/9.9", (b"MSEARCH", b"*", b"HTTP/9.9")),
     ],
 )
 def test_request_lines(line, words):
-    assert lenient.request_line(line, custom_methods=False) == words
+    assert lenient.request_line(lenient.words_of(line), custom_methods=False) == words
 
 
 @pytest.mark.parametrize(
@@ -23,8 +25,10 @@ def test_request_lines(line, words):
     [
         b"",
         b"GET",
-        b" GET / HTTP/1.1",
-        b"\tGET / HTTP/1.1",
+        b"GET http HTTP/1.1",
+        b"GET http:/x HTTP/1.1",
+        b"GET a.b:80 HTTP/1.1",
+        b"GET /\x80 HTTP/1.1",
         b"GET / x HTTP/1.1",
         b"get / HTTP/1.1",
         b"M-SEARCH / HTTP/1.1",
@@ -37,13 +41,13 @@ def test_request_lines(line, words):
 )
 def test_what_is_no_request_line(line):
     with pytest.raises(RemoteProtocolError, match=r"http1\.codec_error"):
-        lenient.request_line(line, custom_methods=False)
+        lenient.request_line(lenient.words_of(line), custom_methods=False)
 
 
 def test_custom_methods_are_tokens():
-    assert lenient.request_line(b"get! / HTTP/1.1", custom_methods=True)[0] == b"get!"
+    assert lenient.request_line([b"get!", b"/", b"HTTP/1.1"], custom_methods=True)[0] == b"get!"
     with pytest.raises(RemoteProtocolError):
-        lenient.request_line(b"g(t / HTTP/1.1", custom_methods=True)
+        lenient.request_line([b"g(t", b"/", b"HTTP/1.1"], custom_methods=True)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +107,6 @@ def test_fields(block, fields):
         b"no colon\r\n\r\n",
         b": x\r\n\r\n",
         b"A : b\r\n\r\n",
-        b"A\x80: b\r\n\r\n",
         b"A(: b\r\n\r\n",
         b" A: b\r\n\r\n",
         b"A\r: b\r\n\r\n",

@@ -5,7 +5,7 @@ from trio_envoy.http.h1 import target
 
 
 @pytest.mark.parametrize(
-    ("path", "plain"),
+    ("text", "taken"),
     [
         (b"/", True),
         (b'/a"b|{}?x#y', True),
@@ -16,10 +16,26 @@ from trio_envoy.http.h1 import target
         (b"/\x80", False),
         (b"/a b", False),
         (b"/\t", False),
+        (b"http://a/b", True),
+        (b"ftp://?x", True),
+        (b"a.b:80", False),
+        (b"?x", False),
+        (b"http:/x", False),
+        (b"http:x", False),
+        (b"http://a#b", False),
+        (b"http://a\\b/", False),
+        (b"http://a@@b/", False),
+        (b"http://a/\x80", False),
+        (b"1http://a/", False),
     ],
 )
-def test_plain_paths(path, plain):
-    assert target.path_is_plain(path) is plain
+def test_what_can_be_a_target(text, taken):
+    assert target.is_target(text, b"GET") is taken
+
+
+@pytest.mark.parametrize(("text", "taken"), [(b"a.b:80", True), (b"/x", True), (b"", False), (b"a b", False)])
+def test_what_can_be_a_target_of_connect(text, taken):
+    assert target.is_target(text, b"CONNECT") is taken
 
 
 @pytest.mark.parametrize(
@@ -41,14 +57,6 @@ def test_absolute(url, parts):
 @pytest.mark.parametrize(
     ("url", "details"),
     [
-        (b"x", "codec_error"),
-        (b"?x", "codec_error"),
-        (b"http:/x", "codec_error"),
-        (b"http:x", "codec_error"),
-        (b"http://a#b", "codec_error"),
-        (b"http://a\\b/", "codec_error"),
-        (b"http://a@@b/", "codec_error"),
-        (b"http://a/\x80", "codec_error"),
         (b"ftp://b/x", "invalid_scheme"),
         (b"ws://b/x", "invalid_scheme"),
         (b"http://", "invalid_url"),
@@ -77,10 +85,3 @@ def test_connect(authority):
 def test_what_cannot_be_connected_to(authority):
     with pytest.raises(RemoteProtocolError, match=r"http1\.invalid_url"):
         target.connect_authority(authority)
-
-
-def test_asterisk():
-    target.check_asterisk(b"OPTIONS", b"*")
-    for method, url in ((b"GET", b"*"), (b"OPTIONS", b"*x")):
-        with pytest.raises(RemoteProtocolError, match=r"http1\.invalid_url"):
-            target.check_asterisk(method, url)

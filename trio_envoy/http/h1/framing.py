@@ -14,7 +14,7 @@ from trio_envoy.errors import RemoteProtocolError
 from trio_envoy.http.h1.lenient import HEAD_END, trailer_fields
 from trio_envoy.http.headers import Headers
 
-_CHUNK_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\n]*)?\r")
+_CHUNK_SIZE: Final = re.compile(rb"0*([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n]*)?\r")
 _MAX_SIZE_LINE: Final = 64 * 1024  # bytes of a chunk's size with its extensions; Envoy skips them unlimited
 _NOT_IN_TRAILERS: Final = frozenset({b"content-length", b"transfer-encoding", b"host"})
 
@@ -140,12 +140,13 @@ class Chunked(Framing):
         keep_trailers: otherwise they are checked and dropped (Http1ProtocolOptions.enable_trailers).
     """
 
-    __slots__ = ("_at", "_keep", "_line", "_max_trailer_bytes", "_remaining")
+    __slots__ = ("_at", "_dispatched", "_keep", "_line", "_max_trailer_bytes", "_remaining")
 
     def __init__(self, max_trailer_bytes: int, *, keep_trailers: bool) -> None:
         super().__init__()
         self._at = _At.SIZE
         self._remaining = 0
+        self._dispatched = 0  # chunks that go on, whatever follows them
         self._line = b""  # of a size or of the trailers, what came in earlier feeds
         self._keep = keep_trailers
         self._max_trailer_bytes = max_trailer_bytes
@@ -153,7 +154,7 @@ class Chunked(Framing):
     def feed(self, data: bytes, position: int) -> int:
         start = position
         size = len(data)
-        before = len(self._chunks)
+        self._dispatched = len(self._chunks)
         try:
             while position < size and not self.ended:
                 if self._at is _At.DATA:
@@ -165,7 +166,7 @@ class Chunked(Framing):
                 else:
                     position = self._trailers(data, position)
         except RemoteProtocolError:
-            del self._chunks[before:]  # nothing goes on of what came with the fault
+            del self._chunks[self._dispatched :]  # nothing goes on of what came with the fault
             raise
         finally:
             self.wire_bytes += (position if self.ended else size) - start
@@ -192,6 +193,8 @@ class Chunked(Framing):
         self._line = b""
         self._remaining = int(matched[1], 16)
         self._at = _At.DATA if self._remaining else _At.TRAILERS
+        if not self._remaining:
+            self._dispatched = len(self._chunks)  # only the trailers can be wrong now
         return newline + 1
 
     def _data_end(self, data: bytes, position: int) -> int:
@@ -230,4 +233,4 @@ class Chunked(Framing):
 
 
 def _may_become_size(line: bytes) -> bool:
-    return re.fullmatch(rb"[0-9A-Fa-f]{1,16}(?:[ \t]*(?:;[^\n]*)?)?\r?", line) is not None
+    return re.fullmatch(rb"0*[0-9A-Fa-f]{1,16}(?:[ \t]*(?:;[^\r\n]*)?)?\r?", line) is not None

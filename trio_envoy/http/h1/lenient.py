@@ -5,10 +5,12 @@ the authority on what Envoy takes (bare LF, folded lines, spaces around the word
 the reason when it is refused. Measured on Envoy 1.40 with its default (Balsa) parser.
 
 Rules:
-1. Control characters anywhere in the head (NUL .. 0x1f but HT, LF, CR; 0x7f) are http1.invalid_characters, before
-   anything else is looked at.
-2. A line ends with LF; CR counts as a blank in the first line, is dropped from values, and is wrong in names.
-3. A line that starts with a blank continues the value before it; the blanks stay.
+1. A first line that is wrong is noticed when it is here, if that is before the rest of the head.
+2. Of a head that is here as a whole control characters anywhere (NUL .. 0x1f but HT, LF, CR; 0x7f) are
+   http1.invalid_characters, before anything else is looked at.
+3. A line ends with LF; in the first line everything up to the space is a blank; CR is dropped from values, and is wrong
+   in names.
+4. A line that starts with a blank continues the value before it; the blanks stay.
 """
 
 from __future__ import annotations
@@ -17,12 +19,16 @@ import re
 from typing import Final
 
 from trio_envoy.errors import RemoteProtocolError
+from trio_envoy.http.h1.target import is_target
 from trio_envoy.http.hygiene import TOKEN
 
 HEAD_END: Final = re.compile(rb"\n\r?\n")
 
 _CONTROLS: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _BLANKS: Final = b" \t\r"
+_TO_SPACES: Final = bytes(max(byte, 0x20) for byte in range(256))
+_EMPTY_LINE: Final = re.compile(rb"\r?\n")
+_KEY: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z\x80-\xff]+")  # bytes beyond ASCII are refused later
 _VERSION: Final = re.compile(rb"HTTP/[0-9]\.[0-9]")
 _STATUS_LINE: Final = re.compile(rb"(HTTP/[0-9]\.[0-9])[ \t\r]+([1-9][0-9]{2})(?:[ \t\r].*)?")
 
@@ -35,7 +41,7 @@ METHODS: Final = frozenset(
 Fields = list[tuple[bytes, bytes]]
 
 
-def check_first_byte(data: bytes) -> None:
+def check_first_byte(data: bytes | bytearray) -> None:
     """Refuse at once what can't begin a request (a TLS hello on a plain port), without waiting for a line.
 
     Raises:
@@ -45,24 +51,41 @@ def check_first_byte(data: bytes) -> None:
         raise RemoteProtocolError("http1.codec_error")
 
 
-def request_line(line: bytes, *, custom_methods: bool) -> tuple[bytes, bytes, bytes]:
-    """Method, target and version (b"HTTP/1.1"; b"" if there is none: HTTP/0.9) of a first line.
+def words_of(line: bytes | bytearray) -> list[bytes]:
+    """Method, target and version of a first line; without a version it is HTTP/0.9."""
+    return bytes(line).translate(_TO_SPACES).rstrip().split(None, 2)
+
+
+def request_line(words: list[bytes], *, custom_methods: bool) -> tuple[bytes, bytes, bytes]:
+    """Method, target and version, if the words of a first line are that.
 
     Raises:
         RemoteProtocolError: http1.codec_error.
     """
-    if line[:1] in {b" ", b"\t", b""}:
-        raise RemoteProtocolError("http1.codec_error")
-    words = line.translate(bytes.maketrans(b"\t\r", b"  ")).split()
-    if len(words) == 2:
-        words.append(b"")
-    if len(words) != 3:
-        raise RemoteProtocolError("http1.codec_error")
-    method, target, version = words
+    method, target, version = [*words, b"", b"", b""][:3]
     known = TOKEN.fullmatch(method) is not None if custom_methods else method in METHODS
-    if not known or (version and not _VERSION.fullmatch(version)):
+    if not known or not is_target(target, method) or (version and not _VERSION.fullmatch(version)):
         raise RemoteProtocolError("http1.codec_error")
     return method, target, version
+
+
+def check_controls(head: bytes) -> None:
+    """Refuse control characters.
+
+    Raises:
+        RemoteProtocolError: http1.invalid_characters.
+    """
+    if _CONTROLS.search(head):
+        raise RemoteProtocolError("http1.invalid_characters")
+
+
+def end_of(rest: bytes) -> int:
+    """Where the head ends whose first line stands before this."""
+    if not rest:
+        return 0
+    empty = _EMPTY_LINE.match(rest) or HEAD_END.search(rest)
+    assert empty is not None, "a whole head was found"
+    return empty.end()
 
 
 def status_line(line: bytes) -> tuple[bytes, int]:
@@ -83,8 +106,7 @@ def split_head(head: bytes) -> tuple[bytes, bytes]:
     Raises:
         RemoteProtocolError: http1.invalid_characters.
     """
-    if _CONTROLS.search(head):
-        raise RemoteProtocolError("http1.invalid_characters")
+    check_controls(head)
     first, _, rest = head.partition(b"\n")
     return first.rstrip(_BLANKS), rest
 
@@ -95,13 +117,17 @@ def trailer_fields(block: bytes) -> Fields:
     Raises:
         RemoteProtocolError: http1.invalid_characters or http1.codec_error.
     """
-    if _CONTROLS.search(block):
-        raise RemoteProtocolError("http1.invalid_characters")
-    return fields_of(block)
+    check_controls(block)
+    fields = fields_of(block)
+    if not all(name.isascii() for name, _ in fields):
+        raise RemoteProtocolError("http1.codec_error")
+    return fields
 
 
 def fields_of(block: bytes) -> Fields:
     """The fields, names in lower case, of lines that have no control characters; the empty line may be there.
+
+    A name may still have bytes beyond ASCII: how they are refused depends on what comes before them.
 
     Raises:
         RemoteProtocolError: http1.codec_error.
@@ -117,7 +143,7 @@ def fields_of(block: bytes) -> Fields:
             fields[-1] = (name, value + line)
             continue
         name, colon, value = line.partition(b":")
-        if not colon or not TOKEN.fullmatch(name):
+        if not colon or not _KEY.fullmatch(name):
             raise RemoteProtocolError("http1.codec_error")
         fields.append((name.lower(), value))
     return [(name, value.replace(b"\r", b"").strip(b" \t")) for name, value in fields]

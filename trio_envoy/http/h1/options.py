@@ -45,6 +45,7 @@ class Http1Options:
         allow_chunked_length: drop the Content-Length beside Transfer-Encoding instead of refusing the message.
         full_url: write `GET http://host/path` to the upstream.
         custom_methods: take any token as a method.
+        check_scheme: an absolute URL with https on a connection without TLS is answered 403.
     """
 
     max_head_bytes: int = DEFAULT_REQUEST_HEAD_KB * 1024
@@ -58,6 +59,7 @@ class Http1Options:
     allow_chunked_length: bool = False
     full_url: bool = False
     custom_methods: bool = False
+    check_scheme: bool = False
 
     @classmethod
     def of_downstream(
@@ -65,9 +67,14 @@ class Http1Options:
         config: Http1ProtocolOptions | None,
         common: HttpProtocolOptions | None,
         max_request_headers_kb: int | None,
+        *,
+        check_scheme: bool = False,
     ) -> Http1Options:
-        """The options of an HCM's connections."""
-        return cls._of(config or _NOTHING, common or _NOTHING_COMMON, max_request_headers_kb or DEFAULT_REQUEST_HEAD_KB)
+        """The options of an HCM's connections; `check_scheme`: the client itself is at the other end."""
+        options = cls._of(
+            config or _NOTHING, common or _NOTHING_COMMON, max_request_headers_kb or DEFAULT_REQUEST_HEAD_KB
+        )
+        return attrs.evolve(options, check_scheme=check_scheme)
 
     @classmethod
     def of_upstream(cls, config: Http1ProtocolOptions | None, common: HttpProtocolOptions | None) -> Http1Options:

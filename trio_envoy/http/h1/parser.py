@@ -46,6 +46,7 @@ class Parser(HeadReader, Generic[M]):
         messages: whose heads are here; next() takes them, too, and tells what is wrong when there are no more.
         surplus: bytes came where no message may begin; they are dropped.
         refused_bytes, refused_header_bytes: of the head that broke the protocol, or broke off.
+        refused_http10: that head speaks a version that is answered as HTTP/1.0.
     """
 
     __slots__ = (
@@ -60,6 +61,7 @@ class Parser(HeadReader, Generic[M]):
         "messages",
         "refused_bytes",
         "refused_header_bytes",
+        "refused_http10",
         "surplus",
     )
 
@@ -76,6 +78,7 @@ class Parser(HeadReader, Generic[M]):
         self.messages: deque[M] = deque()
         self.surplus = False
         self.refused_bytes = self.refused_header_bytes = 0
+        self.refused_http10 = False
 
     def next(self) -> M | None:
         """The next message whose head is here.
@@ -150,10 +153,12 @@ class Parser(HeadReader, Generic[M]):
         found = lenient.HEAD_END.search(partial, max(0, before - 2))
         size = len(partial) if found is None else found.end()
         if size > self._max_head:
+            self._check_first(partial)
             raise RemoteProtocolError("http1.headers_too_large", *TOO_LARGE)
         if found is None:
-            self._check_partial(partial)
-            return len(data)
+            size = self._check_partial(partial)
+            if not size:
+                return len(data)
         consumed = self._read(bytes(partial[:size]))
         partial.clear()
         return position + consumed - before
@@ -164,8 +169,12 @@ class Parser(HeadReader, Generic[M]):
             position += 1
         return position
 
-    def _check_partial(self, partial: bytearray) -> None:
-        """Refuse what can't become a head."""
+    def _check_first(self, partial: bytearray) -> None:
+        """Refuse a first byte that can't begin a head."""
+        raise NotImplementedError
+
+    def _check_partial(self, partial: bytearray) -> int:
+        """Refuse what can't become a head; the size of one that is whole without an empty line, else 0."""
         raise NotImplementedError
 
     def _read(self, head: bytes) -> int:
@@ -183,9 +192,23 @@ class Parser(HeadReader, Generic[M]):
     def _fields_leniently(self, rest: bytes) -> list[Field]:
         """The fields of what httptools refuses."""
         fields = lenient.fields_of(rest)
-        if sum(name == hygiene.CONTENT_LENGTH for name, _ in fields) > 1:
+        lengths = values_of(fields, hygiene.CONTENT_LENGTH)
+        if len(lengths) > 1 and any(length.isdigit() for length in lengths):
             raise RemoteProtocolError("http1.codec_error")
+        wrong = next((place for place, (name, _) in enumerate(fields) if not name.isascii()), None)
+        if wrong is not None:
+            self._length_of(fields)
+            raise self._too_many() if wrong > self._max_fields + 1 else RemoteProtocolError("http1.codec_error")
         return fields
+
+    def _length_of(self, fields: list[Field]) -> bytes | None:
+        """The content-length as it came; a wrong one is refused, unless the body is chunked anyway."""
+        length = next((value for name, value in fields if name == hygiene.CONTENT_LENGTH), None)
+        if length is not None:
+            codings = values_of(fields, hygiene.TRANSFER_ENCODING)
+            if not codings or codings[-1].lower() != b"chunked":
+                self._content_length(length)
+        return length
 
     def _content_length(self, value: bytes) -> int:
         """The number in a Content-Length; in Envoy a head with a wrong one has not been read at all."""
@@ -203,14 +226,12 @@ class Parser(HeadReader, Generic[M]):
         if not values:
             return None
         options = self._options
-        chunked = len(values) == 1 and values[0].lower() == b"chunked"
-        length = headers.first.get(hygiene.CONTENT_LENGTH)
-        if length is not None:
-            self._content_length(length)  # a wrong one is worse
+        chunked = values[-1].lower() == b"chunked"
+        if hygiene.CONTENT_LENGTH in headers.first:
             if not (chunked and options.allow_chunked_length):
                 raise RemoteProtocolError("http1.content_length_and_chunked_not_allowed")
             headers.remove(hygiene.CONTENT_LENGTH)
-        if not chunked:
+        if not chunked or len(values) > 1:
             raise RemoteProtocolError("http1.invalid_transfer_encoding", *NOT_IMPLEMENTED)
         return Chunked(options.max_head_bytes, keep_trailers=options.trailers)
 

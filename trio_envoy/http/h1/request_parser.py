@@ -29,8 +29,8 @@ from trio_envoy.http.message import Request
 
 _UPGRADE_REQUIRED: Final = (426, "Upgrade Required")
 _SPECIAL: Final = hygiene.REQUEST_SPECIAL - {b"host"}
-_TAKEN_OUT: Final = hygiene.REQUEST_SPECIAL - {b"te"}  # that one may stay, in its place
-_ONCE: Final = REQUEST_ONCE | {b"host"}
+_TAKEN_OUT: Final = hygiene.REQUEST_SPECIAL - {b"te", b"http2-settings"}  # these may stay, in their places
+_ONCE: Final = (REQUEST_ONCE | {b"host"}) - {hygiene.TRANSFER_ENCODING}
 _METHODS: Final = lenient.METHODS
 _ALLOW: Final = HeadersWithUnderscoresAction.ALLOW
 _DROP: Final = HeadersWithUnderscoresAction.DROP_HEADER
@@ -81,25 +81,35 @@ class RequestParser(Parser[RequestMessage]):
         options: of the listener's HCM.
         stats: `http1.`.
         scheme: of requests that don't say it: what the transport is.
+        secure: the connection is a TLS one.
     """
 
-    __slots__ = ("_authority_seen", "_line_checked", "_scheme", "_underscores")
+    __slots__ = ("_authority_seen", "_line_checked", "_plain", "_scheme", "_underscores")
 
-    def __init__(self, options: Http1Options, stats: Http1Stats, scheme: bytes) -> None:
+    def __init__(self, options: Http1Options, stats: Http1Stats, scheme: bytes, *, secure: bool = False) -> None:
         super().__init__(options, stats, httptools.HttpRequestParser)
         self._scheme = scheme
         self._underscores = options.underscores is not _ALLOW
+        self._plain = options.check_scheme and not secure
         self._line_checked = False
         self._authority_seen = b""  # the last one that was valid: clients repeat themselves
 
-    def _check_partial(self, partial: bytearray) -> None:
+    def _check_first(self, partial: bytearray) -> None:
+        lenient.check_first_byte(partial)
+
+    def _check_partial(self, partial: bytearray) -> int:
         if self._line_checked:
-            return
-        line, newline, _ = bytes(partial).partition(b"\n")
-        lenient.check_first_byte(line)
-        if newline:
-            lenient.request_line(line.rstrip(b"\r \t"), custom_methods=self._options.custom_methods)
-            self._line_checked = True
+            return 0
+        lenient.check_first_byte(partial)
+        end = partial.find(b"\n")
+        if end < 0:
+            return 0
+        words = lenient.words_of(partial[:end])
+        if len(words) < 3:  # HTTP/0.9: a line is a whole request
+            return end + 1
+        lenient.request_line(words, custom_methods=self._options.custom_methods)
+        self._line_checked = True
+        return 0
 
     def _read(self, head: bytes) -> int:
         self._line_checked = False
@@ -121,61 +131,83 @@ class RequestParser(Parser[RequestMessage]):
         count = len(fields)
         # Of "name: value\r\n" Envoy counts one byte less; no look at each field is needed.
         header_bytes = size - line_bytes - 2 - count or FIELD_BYTES
-        if count > self._max_fields or not _SPECIAL.isdisjoint(fields):
+        if count > self._max_fields or self._underscores or not _SPECIAL.isdisjoint(fields):
             self._accept(method, url, list(fields.items()), size, header_bytes)
         else:
+            self.refused_header_bytes = header_bytes
             host = fields.pop(b"host", None)
-            self._add(method, url, host, make_headers(list(fields.items()), fields), (), size, header_bytes)
+            headers = make_headers(list(fields.items()), fields)
+            message = RequestMessage(method, host or b"", url, self._scheme, headers, size, header_bytes)
+            self._add(message, host, fields.get(b"content-length"))
         return size
 
     def _accept_lenient(self, head: bytes) -> int:
         self.refused_header_bytes = 0
+        self.refused_http10 = False
         lenient.check_first_byte(head)
-        line, rest, size = self._split_leniently(head)
-        method, url, version = lenient.request_line(line, custom_methods=self._options.custom_methods)
-        if url[:1] == b"/" and not target.path_is_plain(url):
-            raise RemoteProtocolError("http1.codec_error")
-        fields = self._fields_leniently(rest) if version else []  # HTTP/0.9 has none: what stands there is ignored
-        message = self._accept(method, url, fields, size, field_bytes(fields))
-        if not line.endswith(b"HTTP/1.1"):  # Envoy looks here, not at the version: `GET /,HTTP/1.1` passes for 1.1
-            self._http_10(message, fields)
-            self._open = message.keep_alive
+        first, _, rest = head.partition(b"\n")
+        words = lenient.words_of(first)
+        if len(words) < 3:
+            rest = b""  # HTTP/0.9: what follows is another request
+        size = len(first) + 1 + lenient.end_of(rest)
+        lenient.check_controls(head[:size])
+        method, url, _ = lenient.request_line(words, custom_methods=self._options.custom_methods)
+        fields = self._fields_leniently(head[len(first) + 1 : size])
+        # Envoy looks here, not at the version: `GET /,HTTP/1.1` passes for 1.1.
+        http10 = not first.rstrip(b" \t\r").endswith(b"HTTP/1.1")
+        self._accept(method, url, fields, size, field_bytes(fields), http10=http10)
         return size
 
-    def _accept(self, method: bytes, url: bytes, fields: list[Field], size: int, header_bytes: int) -> RequestMessage:
+    def _accept(
+        self, method: bytes, url: bytes, fields: list[Field], size: int, header_bytes: int, *, http10: bool = False
+    ) -> None:
         """Take out what is special in the fields of a head that is well formed."""
         self.refused_header_bytes = header_bytes
-        if len(fields) > self._max_fields:
-            raise self._too_many()
+        length = self._length_of(fields)
+        if self._underscores:
+            fields = self._without_underscores(fields)
         if len(dict(fields)) != len(fields):
             fields = joined(fields, _ONCE)
+        if len(fields) > self._max_fields:
+            raise self._too_many()
+        self.refused_http10 = http10 and self._options.accept_http_10
+        if method == b"CONNECT" and length not in {None, b"0"}:
+            raise RemoteProtocolError("http1.body_disallowed")
         host = next((value for name, value in fields if name == b"host"), None)
         special = [field for field in fields if field[0] in _SPECIAL]
         options = hygiene.options_of(b",".join(values_of(special, b"connection")))
-        upgrade = hygiene.wanted_upgrade(options, values_of(special, b"upgrade"))
+        upgrades = values_of(special, b"upgrade")
+        upgrade = hygiene.wanted_upgrade(options, upgrades)
         taken_out = hygiene.UPGRADE_SPECIAL if upgrade else _TAKEN_OUT
+        if upgrades and not upgrade and b"upgrade" in options:
+            taken_out |= {b"http2-settings"}  # belongs to h2c, which is ignored
         headers = Headers([field for field in fields if field[0] not in taken_out])
-        return self._add(method, url, host, headers, special, size, header_bytes)
-
-    def _add(
-        self,
-        method: bytes,
-        url: bytes,
-        host: bytes | None,
-        headers: Headers,
-        special: Sequence[Field],
-        size: int,
-        header_bytes: int,
-    ) -> RequestMessage:
-        """Make the message, and find out how its body is framed."""
-        self.refused_header_bytes = header_bytes
-        if self._underscores:
-            self._check_underscores(headers)
         message = RequestMessage(method, host or b"", url, self._scheme, headers, size, header_bytes)
         if special:
             self._apply_special(message, special)
-        if url[:1] != b"/" or method == b"CONNECT":
+            self.restart()  # an upgrade, or `connection: close`, would stop httptools
+        if http10:
+            message.http10 = True
+            message.keep_alive = b"keep-alive" in options and not message.protocol
+        self._add(message, host, length)
+
+    def _add(self, message: RequestMessage, host: bytes | None, length: bytes | None) -> None:
+        """Settle the target, and find out how the body is framed.
+
+        Args:
+            message: to be taken by next().
+            host: of its fields.
+            length: its content-length as it came, whatever has become of the field.
+        """
+        if length is not None and message.framing is None:
+            plain = len(length) <= PLAIN_DIGITS and length.isdigit()
+            size = int(length) if plain else self._content_length(length)
+            if size:
+                message.framing = Length(size)
+        if message.path[:1] != b"/" or message.method == b"CONNECT":
             self._unusual_target(message)
+        if message.http10:
+            self._http_10(message)
         authority = message.authority
         if host is None and not authority:
             message.host_missing = True
@@ -183,19 +215,11 @@ class RequestParser(Parser[RequestMessage]):
             if not hygiene.authority_is_valid(authority):
                 raise RemoteProtocolError("http.invalid_authority")
             self._authority_seen = authority
-        length_field = headers.first.get(b"content-length")
-        if length_field is not None and message.framing is None:
-            plain = len(length_field) <= PLAIN_DIGITS and length_field.isdigit()
-            length = int(length_field) if plain else self._content_length(length_field)
-            if length:
-                message.framing = Length(length)
-        if special or message.framing is not None:
+        if message.framing is not None or not message.keep_alive:
             self.restart()
             self._framing = message.framing
-        if not message.keep_alive:
-            self._open = False
+            self._open = message.keep_alive
         self.messages.append(message)
-        return message
 
     def _apply_special(self, message: RequestMessage, special: Sequence[Field]) -> None:
         """Fields about the connection and the framing."""
@@ -203,6 +227,7 @@ class RequestParser(Parser[RequestMessage]):
         if b"upgrade" in headers.first:  # else it was taken out
             self._apply_upgrade(message, special)
             return
+        message.framing = self._transfer_encoding(values_of(special, b"transfer-encoding"), headers)
         options = hygiene.options_of(b",".join(values_of(special, b"connection")))
         if options:
             if hygiene.remove_nominated(headers, options):
@@ -217,7 +242,6 @@ class RequestParser(Parser[RequestMessage]):
                 headers.remove(b"te")
             else:
                 headers.set(b"te", te)
-        message.framing = self._transfer_encoding(values_of(special, b"transfer-encoding"), headers)
 
     def _apply_upgrade(self, message: RequestMessage, special: Sequence[Field]) -> None:
         """What follows an upgrade is no HTTP, whatever the fields of the framing say; they must be in order, though."""
@@ -233,21 +257,18 @@ class RequestParser(Parser[RequestMessage]):
         message.framing = Tunnel()
         message.keep_alive = False
 
-    def _http_10(self, message: RequestMessage, fields: list[Field]) -> None:
+    def _http_10(self, message: RequestMessage) -> None:
         """A version other than 1.1 is treated as 1.0, where that is taken at all."""
         if not self._options.accept_http_10:
-            self.messages.pop()
-            self._framing = None
             raise RemoteProtocolError("low_version", *_UPGRADE_REQUIRED)
-        message.http10 = True
         if not message.authority and self._options.default_host:
             message.authority, message.host_missing = self._options.default_host, False
-        options = hygiene.options_of(b",".join(values_of(fields, b"connection")))
-        message.keep_alive = b"keep-alive" in options
 
     def _unusual_target(self, message: RequestMessage) -> None:
         """CONNECT, absolute form, an asterisk, or something that is no target."""
         url = message.path
+        if not target.is_target(url, message.method):
+            raise RemoteProtocolError("http1.codec_error")
         if message.method == b"CONNECT":
             message.authority = target.connect_authority(url)
             message.path = b""
@@ -258,20 +279,20 @@ class RequestParser(Parser[RequestMessage]):
             message.headers.remove(b"content-length")
             message.framing = Tunnel()
             message.keep_alive = False
-        elif target.path_is_plain(url):
-            target.check_asterisk(message.method, url)
-        else:
-            scheme, authority, path = target.absolute(url)
-            if self._options.allow_absolute_url:
-                message.scheme, message.authority, message.path = scheme, authority, path
+        elif self._options.allow_absolute_url and not (url[:1] == b"*" and message.method == b"OPTIONS"):
+            message.scheme, message.authority, message.path = target.absolute(url)
+            if self._plain and message.scheme == b"https":
+                raise RemoteProtocolError("http1.https_url_on_plaintext_connection", 403, "Forbidden")
 
-    def _check_underscores(self, headers: Headers) -> None:
-        named = [name for name, _ in headers.items if b"_" in name]
-        if not named:
-            return
+    def _without_underscores(self, fields: list[Field]) -> list[Field]:
+        """What headers_with_underscores_action leaves of the fields."""
+        places = [place for place, (name, _) in enumerate(fields) if b"_" in name]
+        if not places:
+            return fields
         if self._options.underscores is not _DROP:
+            if places[0] > self._max_fields:
+                raise self._too_many()  # Envoy looks at one field after the other
             self._stats.requests_rejected_with_underscores_in_headers += 1
             raise RemoteProtocolError("http1.unexpected_underscore")
-        self._stats.dropped_headers_with_underscores += len(named)
-        for name in named:
-            headers.remove(name)
+        self._stats.dropped_headers_with_underscores += len(places)
+        return [field for field in fields if b"_" not in field[0]]

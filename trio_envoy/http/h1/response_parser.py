@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -19,7 +20,14 @@ from trio_envoy.http.headers import Headers
 from trio_envoy.http.message import Response
 
 _SPECIAL: Final = hygiene.RESPONSE_SPECIAL
-_START: Final = b"HTTP/1."
+_ONCE: Final = RESPONSE_ONCE - {hygiene.TRANSFER_ENCODING}
+_START: Final = ord("H")
+_ONE: Final = ord("1")  # of HTTP/1.1, at the end of the word
+
+# First lines that can be left to httptools, which looks less closely; those that came are remembered.
+_PLAIN_LINE: Final = re.compile(rb"HTTP/1\.[01] [1-9][0-9]{2}(?: [\t -~\x80-\xff]*)?\r")
+_LINES: Final[set[bytes]] = set()
+_MAX_LINES: Final = 256
 
 
 class ResponseMessage(Response):
@@ -48,13 +56,14 @@ class ResponseParser(Parser[ResponseMessage]):
     With `surplus` (bytes that no request asked for) the connection can't be used again.
     """
 
-    __slots__ = ("_method", "_upgrade")
+    __slots__ = ("_line_checked", "_method", "_upgrade")
 
     def __init__(self, options: Http1Options, stats: Http1Stats) -> None:
         super().__init__(options, stats, httptools.HttpResponseParser)
         self._method = b""
         self._upgrade = b""
         self._open = False
+        self._line_checked = False
 
     def expect(self, method: bytes, upgrade: bytes = b"") -> None:
         """A request with this method is on its way, and what it wants to upgrade to: its response may come now."""
@@ -66,81 +75,101 @@ class ResponseParser(Parser[ResponseMessage]):
     def _skip_blank(self, data: bytes, position: int) -> int:
         raise RemoteProtocolError("http1.codec_error")  # not before a response
 
-    def _check_partial(self, partial: bytearray) -> None:
-        if not _START.startswith(partial[: len(_START)]):
+    def _check_first(self, partial: bytearray) -> None:
+        if partial[0] != _START:
             raise RemoteProtocolError("http1.codec_error")
 
+    def _check_partial(self, partial: bytearray) -> int:
+        if not self._line_checked:
+            self._check_first(partial)
+            line, newline, _ = bytes(partial).partition(b"\n")
+            if newline:
+                lenient.status_line(line.rstrip(b" \t\r"))
+                self._line_checked = True
+        return 0
+
     def _read(self, head: bytes) -> int:
+        self._line_checked = False
+        line = head[: head.find(b"\n")]  # "HTTP/1.1 200 OK\r"
+        if line not in _LINES and not _learn(line):
+            return self._accept_lenient(head)
         try:
             fields = self.read(head)
         except HttpParserError:
-            line, rest, size = self._split_leniently(head)
-            version, status = lenient.status_line(line)
-            lines = self._fields_leniently(rest)
-            self._accept(version, status, lines, field_bytes(lines))
-            return size
-        # "HTTP/1.1 200 OK\r\n": the line ends at the first LF. Of "name: value\r\n" Envoy counts one byte less.
+            return self._accept_lenient(head)
         size = len(head)
-        status = self.llhttp.get_status_code()
-        count = 0 if fields is None else len(fields)
-        header_bytes = size - head.find(b"\n") - 3 - count or FIELD_BYTES
-        if fields is None or count > self._max_fields or not head.startswith(b"HTTP/1.1"):
-            every = self.collect(head) if fields is None else list(fields.items())
-            self._accept(head[:8], status, every, header_bytes - len(every) + count)
+        status = int(line[9:12])
+        # Of "name: value\r\n" Envoy counts one byte less.
+        header_bytes = size - len(line) - 3
+        if fields is None:
+            every = self.collect(head)
+            self._accept(line[:8], status, every, header_bytes - len(every) or FIELD_BYTES)
             return size
-        if fields.get(b"connection") == b"keep-alive":  # what many servers always say, and what is so anyway
+        count = len(fields)
+        header_bytes = header_bytes - count or FIELD_BYTES
+        if fields.get(b"connection") == b"keep-alive" and line[7] == _ONE:  # many servers say what is so anyway
             del fields[b"connection"]
-        if _SPECIAL.isdisjoint(fields):
-            self.refused_header_bytes = header_bytes
-            self._add(ResponseMessage(status, make_headers(list(fields.items()), fields), header_bytes))
+        if count > self._max_fields or line[7] != _ONE or not _SPECIAL.isdisjoint(fields):
+            self._accept(line[:8], status, list(fields.items()), header_bytes)
         else:
-            self._accept(b"HTTP/1.1", status, list(fields.items()), header_bytes)
+            self.refused_header_bytes = header_bytes
+            message = ResponseMessage(status, make_headers(list(fields.items()), fields), header_bytes)
+            self._add(message, fields.get(b"content-length"))
+        return size
+
+    def _accept_lenient(self, head: bytes) -> int:
+        line, rest, size = self._split_leniently(head)
+        version, status = lenient.status_line(line)
+        fields = self._fields_leniently(rest)
+        self._accept(version, status, fields, field_bytes(fields))
         return size
 
     def _accept(self, version: bytes, status: int, fields: list[Field], header_bytes: int) -> None:
         """Take out what is special in the fields of a head that is well formed."""
         self.refused_header_bytes = header_bytes
+        length = self._length_of(fields)
+        if len(dict(fields)) != len(fields):
+            fields = joined(fields, _ONCE)
         if len(fields) > self._max_fields:
             raise self._too_many()
-        if len(dict(fields)) != len(fields):
-            fields = joined(fields, RESPONSE_ONCE)
         special = [field for field in fields if field[0] in _SPECIAL]
         taken_out = _SPECIAL
         if status == 101 and self._upgrade and hygiene.says_upgrade(Headers(special)):
             taken_out = hygiene.UPGRADE_SPECIAL
         headers = Headers([field for field in fields if field[0] not in taken_out])
         message = ResponseMessage(status, headers, header_bytes)
-        message.keep_alive = version != b"HTTP/1.0"
+        message.keep_alive = version == b"HTTP/1.1"
         if special:
             self._apply_special(message, special)
-        self._add(message)
+        self._add(message, length)
 
-    def _add(self, message: ResponseMessage) -> None:
-        """Find out how the body is framed."""
+    def _add(self, message: ResponseMessage, length: bytes | None) -> None:
+        """Find out how the body is framed.
+
+        Args:
+            message: to be taken by next().
+            length: its content-length as it came.
+        """
         status = message.status
-        if status < 200 and status != 101:
-            self.messages.append(message)  # a 1xx has none
-            return
+        if status < 200 or status == 204:
+            self._check_bodiless(message)
+            length = None
+            if status < 200 and status != 101:
+                self.messages.append(message)
+                return
         self._open = False
-        length = message.headers.first.get(b"content-length")
         size = None
-        if length is not None:
+        chunked = message.framing is not None
+        if length is not None and not chunked:
             plain = len(length) <= PLAIN_DIGITS and length.isdigit()
             size = int(length) if plain else self._content_length(length)
-        chunked = message.framing is not None
         if status == 101:
             message.keep_alive = False
-            if b"upgrade" not in message.headers.first:
-                message.framing = None
-            elif chunked or size:
-                raise RemoteProtocolError("http1.codec_error")
-            else:
+            if b"upgrade" in message.headers.first:
                 message.framing = Tunnel()
         elif self._method == b"CONNECT" and 200 <= status < 300:
             message.keep_alive = False
             message.framing = Tunnel()
-        elif status == 204 and (chunked or size):
-            raise RemoteProtocolError("http1.codec_error")
         elif self._method == b"HEAD" or status in {204, 304}:
             message.framing = None
         elif size:
@@ -149,7 +178,7 @@ class ResponseParser(Parser[ResponseMessage]):
             message.framing = UntilClose()
             message.keep_alive = False
         self._framing = message.framing
-        if size or chunked or not message.keep_alive:
+        if size != 0 or not message.keep_alive:  # what follows for httptools is no head
             self.restart()
         self.messages.append(message)
 
@@ -160,4 +189,23 @@ class ResponseParser(Parser[ResponseMessage]):
             message.keep_alive = False
         elif b"keep-alive" in options:
             message.keep_alive = True
+        if b"close" in hygiene.options_of(b",".join(values_of(special, b"proxy-connection"))):
+            message.keep_alive = False
         message.framing = self._transfer_encoding(values_of(special, b"transfer-encoding"), message.headers)
+
+    def _check_bodiless(self, message: ResponseMessage) -> None:
+        """A 1xx and a 204 have no body, and say so."""
+        length = message.headers.first.get(b"content-length")
+        if message.framing is not None or length not in {None, b"0"}:
+            raise RemoteProtocolError("http1.codec_error")
+        if length is not None:
+            message.headers.remove(b"content-length")
+
+
+def _learn(line: bytes) -> bool:
+    """Whether httptools may read a head with this first line."""
+    if _PLAIN_LINE.fullmatch(line) is None:
+        return False
+    if len(_LINES) < _MAX_LINES:
+        _LINES.add(line)
+    return True

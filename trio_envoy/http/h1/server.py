@@ -89,7 +89,9 @@ class Http1ServerConnection:
         self._context = context
         self._options = options = context.options
         self._guard = guard
-        self._parser = RequestParser(options.http1, context.http1_stats, b"")  # the scheme is the handler's to settle
+        secure = channel.info.tls is not None
+        # The scheme is the handler's to settle.
+        self._parser = RequestParser(options.http1, context.http1_stats, b"", secure=secure)
         self._idle_timeout = options.idle_timeout
         self._drain_at = inf  # trio time at which a connection that is too old ends
         self._stream: Http1ServerStream | None = None

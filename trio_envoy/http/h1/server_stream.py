@@ -135,6 +135,7 @@ class Http1ServerStream:
         http10, proper = self._message.http10, connection.proper_case
         data, _ = writer.response_head(status, headers, has_body=False, http10=http10, proper=proper)
         await send_all(connection.channel, data)
+        self.info.status = status  # unless a response follows
         self.info.wire_bytes_sent += len(data)
         self.info.header_bytes_sent += len(data) - data.find(b"\n") - 3
 
