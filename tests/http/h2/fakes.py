@@ -12,6 +12,8 @@ import trio
 import trio.testing
 
 from tests.http.h2.events import Data, GoAway, Head, Pong, Reset, Trailers, Window
+from trio_envoy.errors import UpstreamFailure
+from trio_envoy.http.body import read_all
 from trio_envoy.http.h2.client import Http2ClientConnection
 from trio_envoy.http.h2.frames import PREFACE
 from trio_envoy.http.h2.options import Http2Options, Http2Stats
@@ -234,6 +236,52 @@ async def calling(options=None, *, limit_bytes=1 << 20):
         await peer.send()
         yield SimpleNamespace(client=client, peer=peer, stats=stats, tasks=tasks)
         tasks.cancel_scope.cancel()
+
+
+class Owner:
+    """What a pool is told."""
+
+    def __init__(self):
+        self.endings = []
+        self.changes = 0
+
+    def stream_ended(self, connection, ending):
+        self.endings.append(ending)
+
+    def room_changed(self, connection):
+        self.changes += 1
+
+
+class Exchange:
+    """One exchange under way, and what became of it."""
+
+    def __init__(self, world, request):
+        self.world = world
+        self.request = request
+        self.stream = world.client.open()
+        self.response = self.body = self.failure = None
+
+    async def run(self):
+        try:
+            self.response = await self.stream.exchange(self.request, self.world.tasks, None)
+            if self.response.body is not None:
+                self.body = await read_all(self.response.body, 1 << 20)
+        except UpstreamFailure as failure:
+            self.failure = failure
+        finally:
+            self.stream.release()
+
+    @property
+    def why(self):
+        return self.failure and (self.failure.reason, self.failure.flag)
+
+
+async def begin(world, request):
+    world.client.owner = world.client.owner or Owner()
+    exchange = Exchange(world, request)
+    world.tasks.start_soon(exchange.run)
+    await trio.testing.wait_all_tasks_blocked()
+    return exchange
 
 
 def frames_of(data):

@@ -289,3 +289,12 @@ def test_the_size_of_our_compression_table_is_agreed(size):
 
     assert peer.lib.encoder.header_table_size == size
     assert server._decoder.allowed_table_size == size
+
+
+def test_longer_frames_come_if_we_say_so():
+    ends = Ends(server=Http2Options(custom_settings=((5, 20_000),)))
+    stream_id = with_stream(ends)
+    assert ends.client.peer.frame_bytes == 20_000
+    ends.client.send_data(stream_id, b"x" * 30_000, ended=True)
+
+    assert [event.size for event in ends.to_server() if isinstance(event, Data)] == [20_000, 10_000]

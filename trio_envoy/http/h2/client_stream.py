@@ -43,6 +43,13 @@ class Ending(Enum):
     RESET_BY_US = auto()
 
 
+_RESETS: Final = {  # by code: see fail()
+    h2.PROTOCOL_ERROR: (PROTOCOL_FAULT, UPE, Ending.RESET_BY_US),
+    h2.REFUSED_STREAM: ("remote refused stream reset", UR, Ending.WHOLE),
+    h2.CONNECT_ERROR: ("remote error with CONNECT request", UR, Ending.WHOLE),
+}
+
+
 def tunnel_fields(request: Request) -> list[tuple[bytes, bytes]]:
     """The head of a CONNECT, or of an upgrade as an extended one (RFC 8441).
 
@@ -296,10 +303,11 @@ class Http2ClientStream:
 
     def on_reset(self, code: int) -> None:
         """The peer has given the stream up, or did not take it."""
-        if code == h2.REFUSED_STREAM:
-            self.fail("remote refused stream reset", UR, Ending.WHOLE)
+        if self._body.ended:  # it does not want the rest of the request
+            self.sender.wake()
+            self._stop_waiting()
         else:
-            self.fail(REMOTE_RESET, UR, Ending.RESET_BY_PEER)
+            self.fail(*_RESETS.get(code, (REMOTE_RESET, UR, Ending.RESET_BY_PEER)))
 
     def break_off(self) -> None:
         """The peer has broken a rule: this stream ends, the connection lives."""

@@ -68,6 +68,8 @@ class Session(Outbound):
             self._max_block,
             overhead=0,
         )
+        said = dict(options.custom_settings).get(frames.MAX_FRAME_SIZE, 0)
+        self._frame_bytes = max(said, frames.DEFAULT_FRAME_BYTES)  # payload of a frame that comes
         self._rest = b""  # a frame that is not whole yet
         self._preface_left = 0 if client else len(frames.PREFACE)
         self._only = frames.SETTINGS  # the kind of frame that must come next
@@ -111,7 +113,7 @@ class Session(Outbound):
             stream_id &= _STREAM_BITS
             if self._only >= 0:
                 self._check_order(kind, flags, stream_id)
-            if end - begin > (self._max_block if self._only == frames.CONTINUATION else frames.DEFAULT_FRAME_BYTES):
+            if end - begin > (self._max_block if self._only == frames.CONTINUATION else self._frame_bytes):
                 raise self._terminated(frames.FRAME_SIZE_ERROR, "too large frame size")
             if end > size:
                 break
