@@ -1,4 +1,6 @@
-"""Differential fuzzing of HTTP/1: `python -m tests.fuzz [--count N] [--seed S] [--requests | --responses] [--options NAME ...]`.
+"""Differential fuzzing of HTTP/1.
+
+`python -m tests.fuzz [--count N] [--seed S] [--requests | --responses] [--options NAME ...]`
 
 Each input goes through the real Envoy and through ours, with the same configuration and the same origin; what the
 origin saw, what the client saw, the end of the connection and the access log are compared. Exit code 1 if something
@@ -125,9 +127,8 @@ class _Found:
                 if small != case:
                     [pair] = await lab.run([small], PATIENCE * 3)
                     case = small
-            print(
-                f"\n{len(examples)} x, first number {examples[0][0]}, this is from {number}; differs in {', '.join(kind[2:])}"
-            )
+            print(f"\n{len(examples)} x, first number {examples[0][0]}, this is from {number}; ", end="")
+            print(f"differs in {', '.join(kind[2:])}")
             _show(case, pair)
         for reason, count in self.explained.most_common():
             print(f"{count:6} explained: {reason}")

@@ -16,7 +16,8 @@ _PRESERVE = {
     "stateful_formatter": {
         "name": "preserve_case",
         "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig"
+            "@type": "type.googleapis.com/envoy.extensions.http.header_formatters.preserve_case.v3"
+            ".PreserveCaseFormatterConfig"
         },
     }
 }

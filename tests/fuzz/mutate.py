@@ -1,3 +1,4 @@
+# ruff: noqa: E501 # tables of bytes
 """Small damage to bytes, and where to cut them."""
 
 from random import Random
