@@ -3,6 +3,7 @@
 import pytest
 import trio
 
+from tests.cancelling import at_every_checkpoint
 from tests.fakes import Pieces, receive_some
 from tests.upstream.fakes import counted
 from tests.upstream.pool.fakes import A, at_rest, connections, limited, live
@@ -160,3 +161,33 @@ async def test_max_requests_closes_what_was_made(services, autojump_clock):
         assert connections(cluster) == 1
         first.release()
         assert at_rest(cluster)
+
+
+async def test_cancelled_anywhere_nothing_stays_open(services, autojump_clock):
+    async def far_end(number):
+        far = await services.network.accept(A, number)
+        while await receive_some(far):
+            far.send(b"x")
+        far.close()
+
+    async with live(services) as cluster, trio.open_nursery() as ends:
+        for number in range(50):
+            ends.start_soon(far_end, number)
+
+        async def one():
+            stream = await cluster.connect(LbContext())
+            try:
+                async with trio.open_nursery() as tasks:
+                    response = await stream.exchange(a_connect(Pieces(b"a", 1, b"b", 1)), tasks, None)
+                    while await response.body.read():
+                        pass
+            finally:
+                stream.release()
+
+        def check():
+            assert at_rest(cluster)
+            assert connections(cluster) == 0
+
+        assert await at_every_checkpoint(one, check) >= 4
+        check()
+        ends.cancel_scope.cancel()

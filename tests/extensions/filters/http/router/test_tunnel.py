@@ -3,6 +3,7 @@
 import pytest
 import trio
 
+from tests.cancelling import at_every_checkpoint
 from tests.extensions.filters.http.router.routed import TERMINATED, Routed, answer, retrying
 from tests.fakes import Pieces, ScriptedStream
 from trio_envoy.extensions.filters.http.router.tunnel import Payload
@@ -134,6 +135,24 @@ async def test_who_ends_a_connect(autojump_clock, method, upgrade, terminated, p
     await routed.run(method=method, upgrade=upgrade, body=Pieces(20), complete=False)
 
     assert routed.cluster.protocols == [protocol]
+
+
+@pytest.mark.parametrize("policy", [None, retrying(num_retries=1)])
+async def test_cancelled_anywhere_nothing_stays_taken(autojump_clock, policy):
+    routed = None
+
+    async def one():
+        nonlocal routed
+        scripts = [answer(503), accepted()] if policy else [accepted()]
+        routed = Routed(*scripts, retry=policy)
+        await routed.run(finish=False, **websocket(Pieces(b"abc", 1, b"def", 20)))
+
+    def check():
+        if routed.stream is not None:
+            routed.complete("downstream_remote_disconnect")
+        assert routed.at_rest
+
+    assert await at_every_checkpoint(one, check) >= 4
 
 
 async def test_the_end_of_a_payload_is_told(autojump_clock):
