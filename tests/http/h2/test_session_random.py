@@ -17,11 +17,11 @@ from hyperframe.frame import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.http.h2.events import Data, GoAway, Head, Pong, Reset, Trailers, Window
+from tests.http.h2.events import Broken, Data, GoAway, Head, Pong, Reset, TooLarge, Trailers, Window
 from tests.http.h2.events import Ours as Session
 from tests.http.h2.fakes import H2, OK, REQUEST
 from trio_envoy.http.h2.frames import PREFACE
-from trio_envoy.http.h2.options import Http2Options
+from trio_envoy.http.h2.options import DEFAULT_HEADER_BUDGET, Http2Options
 from trio_envoy.http.h2.state import SessionError
 
 IDS = st.sampled_from([0, 1, 1, 2, 3, 5, 2**31 - 1])
@@ -56,7 +56,7 @@ FRAMES = st.one_of(
     st.builds(lambda: well_formed(PingFrame, 0, b"12345678")),
     st.builds(lambda: well_formed(PriorityFrame, 1, depends_on=3)),
 )
-EVENTS = (Head, Data, Trailers, Reset, GoAway, Window, Pong)
+EVENTS = (Head, Data, Trailers, Reset, GoAway, Window, Pong, Broken, TooLarge)
 
 
 def outcome(session, pieces):
@@ -67,9 +67,19 @@ def outcome(session, pieces):
             for event in session.receive(piece):
                 assert isinstance(event, EVENTS)
                 events.append(event)
+            assert_little_is_held(session)
     except SessionError as error:
         return events, str(error), session.take_output()
     return events, "", session.take_output()
+
+
+def assert_little_is_held(session):
+    """Of what is not whole no more than the limits allow, and nothing of streams that are closed."""
+    limit = 8 * 1024  # eight times the limit of a head
+    assert len(session._rest) < max(limit, 16384) + 9
+    assert len(session._block) <= limit
+    assert 0 <= session.kept <= DEFAULT_HEADER_BUDGET
+    assert len(session._decoder._memo) <= 16
 
 
 def split(data, cuts):
