@@ -12,16 +12,6 @@ _HCM = "type.googleapis.com/envoy.extensions.filters.network.http_connection_man
 _ROUTER = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
 _FILE = "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog"
 _UPSTREAM = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
-_PRESERVE = {
-    "stateful_formatter": {
-        "name": "preserve_case",
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.http.header_formatters.preserve_case.v3"
-            ".PreserveCaseFormatterConfig"
-        },
-    }
-}
-
 # What an access log line tells; the address of the client says whose it is.
 _LOG = {
     "client": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
@@ -68,12 +58,11 @@ SETS: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
             }
         },
     ),
-    "preserve": (
+    "strict": (
         {
             "http_protocol_options": {
                 "enable_trailers": True,
                 "accept_http_10": True,
-                "header_key_format": _PRESERVE,
                 "allow_absolute_url": False,
             },
             "path_with_escaped_slashes_action": "REJECT_REQUEST",
@@ -82,7 +71,7 @@ SETS: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
             "stream_error_on_invalid_http_message": True,
             "common_http_protocol_options": {"headers_with_underscores_action": "REJECT_REQUEST"},
         },
-        {"http_protocol_options": {"header_key_format": _PRESERVE, "enable_trailers": True}},
+        {"http_protocol_options": {"enable_trailers": True}},
     ),
     "small": (
         {

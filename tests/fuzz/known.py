@@ -68,6 +68,17 @@ def _odd_length(case: Input, _envoy: Outcome, ours: Outcome) -> bool:
     return re.search(rb"(?:\A|\n)HTTP/1\.[01][\x00-\x20]+304", b"".join(case.script.pieces)) is not None
 
 
+def _two_codings(case: Input, _envoy: Outcome, ours: Outcome) -> bool:
+    told = "invalid_transfer_encoding" if case.script is None else "protocol_error"
+    data = b"".join(case.pieces if case.script is None else case.script.pieces)
+    return told in ours.brief and len(re.findall(rb"(?i)\ntransfer-encoding:", data)) > 1
+
+
+def _host_trailer(_case: Input, envoy: Outcome, ours: Outcome) -> bool:
+    places = {re.sub("[0-9.]", "", one.where) for one in differences(envoy, ours)}
+    return places == {"answerstrailers"}
+
+
 def _which_fault(case: Input, envoy: Outcome, ours: Outcome) -> bool:
     faults = ("http1.codec_error", "http1.invalid_characters")
     places = {one.where.rpartition(".")[2] for one in differences(envoy, ours)}
@@ -83,6 +94,8 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known("a 304 with a `content-length` that is no number", _odd_length),
     Known("which of two faults is told", _which_fault),
+    Known("two fields `transfer-encoding`, one of them empty", _two_codings),
+    Known("`host` in trailers", _host_trailer),
     Known("Bytes between the end of a chunk and its line end break the framing", _loose_chunks),
 )
 

@@ -80,7 +80,7 @@ _SURPLUS = (
 
 def make(random: Random, options: str) -> Input:
     """One input with a script for the origin."""
-    requests = _REQUESTS + _OLD * 2 if options in ("permissive", "preserve") else _REQUESTS
+    requests = _REQUESTS + _OLD * 2 if options in ("permissive", "strict") else _REQUESTS
     method, request = random.choice(requests)
     data = _response(random, method)
     pause = 0.004

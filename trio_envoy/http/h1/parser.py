@@ -27,6 +27,7 @@ TOO_LARGE: Final = (431, "Request Header Fields Too Large")
 NOT_IMPLEMENTED: Final = (501, "Not Implemented")
 M = TypeVar("M")
 
+_READ_BYTES: Final = 16 * 1024  # that Envoy looks at before it reads more
 _CR: Final = ord("\r")
 _END: Final = b"\r\n\r\n"
 PLAIN_DIGITS: Final = 18  # a content-length of no more is no larger than Envoy takes
@@ -121,9 +122,10 @@ class Parser(HeadReader, Generic[M]):
                     position = self._unusual_head(data, position)
                 else:
                     end += len(_END)
-                    if end - position > self._max_head:
-                        raise RemoteProtocolError("http1.headers_too_large", *TOO_LARGE)
-                    position += self._read(data[position:end])  # no copy when that is all of it
+                    if end - position > self._max_head:  # unless it ends earlier, with bare LFs
+                        position = self._unusual_head(data, position)
+                    else:
+                        position += self._read(data[position:end])  # no copy when that is all of it
         except RemoteProtocolError as error:
             self.error = error
             self.refused_bytes = len(self._partial) or size - position
@@ -153,8 +155,7 @@ class Parser(HeadReader, Generic[M]):
         found = lenient.HEAD_END.search(partial, max(0, before - 2))
         size = len(partial) if found is None else found.end()
         if size > self._max_head:
-            self._check_first(partial)
-            raise RemoteProtocolError("http1.headers_too_large", *TOO_LARGE)
+            raise self._too_large(partial)
         if found is None:
             size = self._check_partial(partial)
             if not size:
@@ -217,6 +218,13 @@ class Parser(HeadReader, Generic[M]):
         except RemoteProtocolError:
             self.refused_header_bytes = 0
             raise
+
+    def _too_large(self, head: bytes | bytearray) -> RemoteProtocolError:
+        """What is wrong with a head that is too large: its beginning, if that is, and is looked at before the rest."""
+        self._check_first(bytearray(head[:1]))
+        if len(head) > _READ_BYTES:
+            self._check_partial(bytearray(head[:_READ_BYTES]))
+        return RemoteProtocolError("http1.headers_too_large", *TOO_LARGE)
 
     def _too_many(self) -> RemoteProtocolError:
         return RemoteProtocolError("http1.too_many_headers", *TOO_LARGE)

@@ -185,6 +185,8 @@ class RequestParser(Parser[RequestMessage]):
         message = RequestMessage(method, host or b"", url, self._scheme, headers, size, header_bytes)
         if special:
             self._apply_special(message, special)
+            if method == b"CONNECT" and message.framing is not None:
+                raise RemoteProtocolError("http1.invalid_transfer_encoding", *NOT_IMPLEMENTED)
             self.restart()  # an upgrade, or `connection: close`, would stop httptools
         if http10:
             message.http10 = True
