@@ -22,12 +22,11 @@ from trio_envoy.http.message import Response
 _SPECIAL: Final = hygiene.RESPONSE_SPECIAL
 _ONCE: Final = RESPONSE_ONCE - {hygiene.TRANSFER_ENCODING}
 _START: Final = ord("H")
-_ONE: Final = ord("1")  # of HTTP/1.1, at the end of the word
 
 # First lines that can be left to httptools, which looks less closely; those that came are remembered.
-_PLAIN_LINE: Final = re.compile(rb"HTTP/1\.[01] [1-9][0-9]{2}(?: [\t -~\x80-\xff]*)?\r")
-_LINES: Final[set[bytes]] = set()
-_MAX_LINES: Final = 256
+_PLAIN_LINE: Final = re.compile(rb"HTTP/1\.1 ([1-9][0-9]{2})(?: [\t -~\x80-\xff]*)?\r")
+_STATUSES: Final[dict[bytes, int]] = {}
+_MAX_STATUSES: Final = 256
 
 
 class ResponseMessage(Response):
@@ -90,27 +89,27 @@ class ResponseParser(Parser[ResponseMessage]):
 
     def _read(self, head: bytes) -> int:
         self._line_checked = False
-        line = head[: head.find(b"\n")]  # "HTTP/1.1 200 OK\r"
-        if line not in _LINES and not _learn(line):
+        end = head.find(b"\n")
+        status = _STATUSES.get(head[:end]) or _learn(head[:end])  # "HTTP/1.1 200 OK\r"
+        if not status:
             return self._accept_lenient(head)
         try:
             fields = self.read(head)
         except HttpParserError:
             return self._accept_lenient(head)
         size = len(head)
-        status = int(line[9:12])
         # Of "name: value\r\n" Envoy counts one byte less.
-        header_bytes = size - len(line) - 3
+        header_bytes = size - end - 3
         if fields is None:
             every = self.collect(head)
-            self._accept(line[:8], status, every, header_bytes - len(every) or FIELD_BYTES)
+            self._accept(b"HTTP/1.1", status, every, header_bytes - len(every) or FIELD_BYTES)
             return size
         count = len(fields)
         header_bytes = header_bytes - count or FIELD_BYTES
-        if fields.get(b"connection") == b"keep-alive" and line[7] == _ONE:  # many servers say what is so anyway
+        if fields.get(b"connection") == b"keep-alive":  # what many servers always say, and what is so anyway
             del fields[b"connection"]
-        if count > self._max_fields or line[7] != _ONE or not _SPECIAL.isdisjoint(fields):
-            self._accept(line[:8], status, list(fields.items()), header_bytes)
+        if count > self._max_fields or not _SPECIAL.isdisjoint(fields):
+            self._accept(b"HTTP/1.1", status, list(fields.items()), header_bytes)
         else:
             self.refused_header_bytes = header_bytes
             message = ResponseMessage(status, make_headers(list(fields.items()), fields), header_bytes)
@@ -202,10 +201,12 @@ class ResponseParser(Parser[ResponseMessage]):
             message.headers.remove(b"content-length")
 
 
-def _learn(line: bytes) -> bool:
-    """Whether httptools may read a head with this first line."""
-    if _PLAIN_LINE.fullmatch(line) is None:
-        return False
-    if len(_LINES) < _MAX_LINES:
-        _LINES.add(line)
-    return True
+def _learn(line: bytes) -> int:
+    """The status that a first line says, if httptools may read a head with it; else 0."""
+    matched = _PLAIN_LINE.fullmatch(line)
+    if matched is None:
+        return 0
+    status = int(matched[1])
+    if len(_STATUSES) < _MAX_STATUSES:
+        _STATUSES[line] = status
+    return status
