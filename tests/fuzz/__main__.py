@@ -23,7 +23,7 @@ from tests.fuzz.outcome import Outcome, differences, signature
 
 _BATCH = 1000
 _TRIES = 3  # times that a difference must show; more patience each time
-_MINIMISED = 40  # kinds of differences that are made small
+_MINIMISED = 12  # kinds of differences that are made small
 
 Pair = tuple[Outcome, Outcome]
 

@@ -10,6 +10,7 @@ import re
 from enum import Enum, auto
 from typing import Final
 
+from trio_envoy.config.protocol import HeadersWithUnderscoresAction
 from trio_envoy.errors import RemoteProtocolError
 from trio_envoy.http.h1.lenient import HEAD_END, trailer_fields
 from trio_envoy.http.headers import Headers
@@ -137,12 +138,19 @@ class Chunked(Framing):
 
     Args:
         max_trailer_bytes: of the whole trailer section.
+        underscores: what becomes of trailers whose names have one.
         keep_trailers: otherwise they are checked and dropped (Http1ProtocolOptions.enable_trailers).
     """
 
-    __slots__ = ("_at", "_dispatched", "_keep", "_line", "_max_trailer_bytes", "_remaining")
+    __slots__ = ("_at", "_dispatched", "_keep", "_line", "_max_trailer_bytes", "_remaining", "_touched", "_underscores")
 
-    def __init__(self, max_trailer_bytes: int, *, keep_trailers: bool) -> None:
+    def __init__(
+        self,
+        max_trailer_bytes: int,
+        *,
+        keep_trailers: bool,
+        underscores: HeadersWithUnderscoresAction = HeadersWithUnderscoresAction.ALLOW,
+    ) -> None:
         super().__init__()
         self._at = _At.SIZE
         self._remaining = 0
@@ -150,6 +158,8 @@ class Chunked(Framing):
         self._line = b""  # of a size or of the trailers, what came in earlier feeds
         self._keep = keep_trailers
         self._max_trailer_bytes = max_trailer_bytes
+        self._underscores = underscores
+        self._touched = False  # somebody reads
 
     def feed(self, data: bytes, position: int) -> int:
         start = position
@@ -171,6 +181,18 @@ class Chunked(Framing):
         finally:
             self.wire_bytes += (position if self.ended else size) - start
         return position
+
+    @property
+    def drained(self) -> bool:
+        """Also of an empty body the end must have been taken."""
+        return self._touched and self.ended and not self._chunks
+
+    def take(self) -> bytes | None:
+        """As that of Framing."""
+        self._touched = True
+        return Framing.take(self)
+
+    read_nowait = take
 
     def _data(self, data: bytes, position: int) -> int:
         end = min(position + self._remaining, len(data))
@@ -225,7 +247,12 @@ class Chunked(Framing):
 
     def _finish(self, block: bytes) -> None:
         fields = trailer_fields(block)
-        kept = [field for field in fields if field[0] not in _NOT_IN_TRAILERS] if self._keep else ()
+        kept = [field for field in fields if field[0] not in _NOT_IN_TRAILERS] if self._keep else []
+        if kept and self._underscores is not HeadersWithUnderscoresAction.ALLOW:
+            plain = [field for field in kept if b"_" not in field[0]]
+            if len(plain) < len(kept) and self._underscores is HeadersWithUnderscoresAction.REJECT_REQUEST:
+                raise RemoteProtocolError("http1.unexpected_underscore")
+            kept = plain
         if kept:
             self.trailers = Headers(kept)
         self._line = b""

@@ -27,7 +27,7 @@ TOO_LARGE: Final = (431, "Request Header Fields Too Large")
 NOT_IMPLEMENTED: Final = (501, "Not Implemented")
 M = TypeVar("M")
 
-_READ_BYTES: Final = 16 * 1024  # that Envoy looks at before it reads more
+READ_BYTES: Final = 16 * 1024  # that Envoy looks at before it reads more
 _CR: Final = ord("\r")
 _END: Final = b"\r\n\r\n"
 PLAIN_DIGITS: Final = 18  # a content-length of no more is no larger than Envoy takes
@@ -155,8 +155,8 @@ class Parser(HeadReader, Generic[M]):
         found = lenient.HEAD_END.search(partial, max(0, before - 2))
         size = len(partial) if found is None else found.end()
         if size > self._max_head:
-            raise self._too_large(partial)
-        if found is None:
+            size = self._too_large(partial)
+        elif found is None:
             size = self._check_partial(partial)
             if not size:
                 return len(data)
@@ -194,7 +194,7 @@ class Parser(HeadReader, Generic[M]):
         """The fields of what httptools refuses."""
         fields = lenient.fields_of(rest)
         lengths = values_of(fields, hygiene.CONTENT_LENGTH)
-        if len(lengths) > 1 and any(length.isdigit() for length in lengths):
+        if len(lengths) > 1 and (any(map(bytes.isdigit, lengths)) or len({bool(length) for length in lengths}) > 1):
             raise RemoteProtocolError("http1.codec_error")
         wrong = next((place for place, (name, _) in enumerate(fields) if not name.isascii()), None)
         if wrong is not None:
@@ -219,12 +219,23 @@ class Parser(HeadReader, Generic[M]):
             self.refused_header_bytes = 0
             raise
 
-    def _too_large(self, head: bytes | bytearray) -> RemoteProtocolError:
-        """What is wrong with a head that is too large: its beginning, if that is, and is looked at before the rest."""
-        self._check_first(bytearray(head[:1]))
-        if len(head) > _READ_BYTES:
-            self._check_partial(bytearray(head[:_READ_BYTES]))
-        return RemoteProtocolError("http1.headers_too_large", *TOO_LARGE)
+    def _too_large(self, head: bytearray) -> int:
+        """The size of a head that is larger than it may be, if its first line is all of it.
+
+        Raises:
+            RemoteProtocolError: http1.headers_too_large, or what is wrong with a beginning that is looked at before.
+        """
+        self._check_first(head)
+        size = self._whole_line(head[: self._max_head])
+        if size:
+            return size
+        if len(head) > READ_BYTES <= self._max_head:
+            self._check_partial(head[:READ_BYTES])
+        raise RemoteProtocolError("http1.headers_too_large", *TOO_LARGE)
+
+    def _whole_line(self, partial: bytearray) -> int:
+        """The size of a first line that is a whole head, else 0."""
+        return 0
 
     def _too_many(self) -> RemoteProtocolError:
         return RemoteProtocolError("http1.too_many_headers", *TOO_LARGE)
@@ -241,7 +252,7 @@ class Parser(HeadReader, Generic[M]):
             headers.remove(hygiene.CONTENT_LENGTH)
         if not chunked or len(values) > 1:
             raise RemoteProtocolError("http1.invalid_transfer_encoding", *NOT_IMPLEMENTED)
-        return Chunked(options.max_head_bytes, keep_trailers=options.trailers)
+        return Chunked(options.max_head_bytes, keep_trailers=options.trailers, underscores=options.underscores)
 
 
 def make_headers(items: list[Field], first: dict[bytes, bytes]) -> Headers:

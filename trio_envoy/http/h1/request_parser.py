@@ -19,6 +19,7 @@ from trio_envoy.http.h1.parser import (
     FIELD_BYTES,
     NOT_IMPLEMENTED,
     PLAIN_DIGITS,
+    READ_BYTES,
     Parser,
     field_bytes,
     make_headers,
@@ -104,12 +105,16 @@ class RequestParser(Parser[RequestMessage]):
         end = partial.find(b"\n")
         if end < 0:
             return 0
-        words = lenient.words_of(partial[:end])
-        if len(words) < 3:  # HTTP/0.9: a line is a whole request
+        if self._whole_line(partial):
             return end + 1
+        words = lenient.words_of(partial[:end])
         lenient.request_line(words, custom_methods=self._options.custom_methods)
         self._line_checked = True
         return 0
+
+    def _whole_line(self, partial: bytearray) -> int:
+        end = partial.find(b"\n")
+        return end + 1 if end >= 0 and len(lenient.words_of(partial[:end])) < 3 else 0  # HTTP/0.9
 
     def _read(self, head: bytes) -> int:
         self._line_checked = False
@@ -150,11 +155,13 @@ class RequestParser(Parser[RequestMessage]):
         if len(words) < 3:
             rest = b""  # HTTP/0.9: what follows is another request
         size = len(first) + 1 + lenient.end_of(rest)
+        if size > READ_BYTES:  # the first line is looked at before the rest is here
+            lenient.request_line(words, custom_methods=self._options.custom_methods)
         lenient.check_controls(head[:size])
         method, url, _ = lenient.request_line(words, custom_methods=self._options.custom_methods)
         fields = self._fields_leniently(head[len(first) + 1 : size])
         # Envoy looks here, not at the version: `GET /,HTTP/1.1` passes for 1.1.
-        http10 = not first.rstrip(b" \t\r").endswith(b"HTTP/1.1")
+        http10 = not first.rstrip(b" \t\r" if rest else b"\r").endswith(b"HTTP/1.1")
         self._accept(method, url, fields, size, field_bytes(fields), http10=http10)
         return size
 
@@ -239,7 +246,8 @@ class RequestParser(Parser[RequestMessage]):
         if b"close" in hygiene.options_of(b",".join(values_of(special, b"proxy-connection"))):
             message.keep_alive = False
         if b"te" in headers.first:
-            te = hygiene.te_that_goes_on(values_of(special, b"te"))
+            said = values_of(special, b"te")
+            te = hygiene.te_that_goes_on(map(bytes.lower, said) if b"te" in options else said)
             if te is None:
                 headers.remove(b"te")
             else:
@@ -283,6 +291,7 @@ class RequestParser(Parser[RequestMessage]):
             message.keep_alive = False
         elif self._options.allow_absolute_url and not (url[:1] == b"*" and message.method == b"OPTIONS"):
             message.scheme, message.authority, message.path = target.absolute(url)
+            message.host_missing = False
             if self._plain and message.scheme == b"https":
                 raise RemoteProtocolError("http1.https_url_on_plaintext_connection", 403, "Forbidden")
 

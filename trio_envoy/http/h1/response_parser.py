@@ -184,10 +184,10 @@ class ResponseParser(Parser[ResponseMessage]):
     def _apply_special(self, message: ResponseMessage, special: Sequence[Field]) -> None:
         """Fields about the connection and the framing."""
         options = hygiene.options_of(b",".join(values_of(special, b"connection")))
-        if b"close" in options:
-            message.keep_alive = False
-        elif b"keep-alive" in options:
-            message.keep_alive = True
+        if message.keep_alive:
+            message.keep_alive = b"close" not in options
+        else:  # HTTP/1.0
+            message.keep_alive = b"keep-alive" in options
         if b"close" in hygiene.options_of(b",".join(values_of(special, b"proxy-connection"))):
             message.keep_alive = False
         message.framing = self._transfer_encoding(values_of(special, b"transfer-encoding"), message.headers)
