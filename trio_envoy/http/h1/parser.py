@@ -194,7 +194,7 @@ class Parser(HeadReader, Generic[M]):
         """The fields of what httptools refuses."""
         fields = lenient.fields_of(rest)
         lengths = values_of(fields, hygiene.CONTENT_LENGTH)
-        if len(lengths) > 1 and (any(map(bytes.isdigit, lengths)) or len({bool(length) for length in lengths}) > 1):
+        if len(lengths) > 1 and (len(set(lengths)) > 1 or lengths[0].isdigit()):
             raise RemoteProtocolError("http1.codec_error")
         wrong = next((place for place, (name, _) in enumerate(fields) if not name.isascii()), None)
         if wrong is not None:
