@@ -77,8 +77,14 @@ def _two_codings(case: Input, _envoy: Outcome, ours: Outcome) -> bool:
 def _host_trailer(_case: Input, envoy: Outcome, ours: Outcome) -> bool:
     places = {re.sub("[0-9.]", "", one.where) for one in differences(envoy, ours)}
     return places in ({"answerstrailers"}, {"seentrailers"}) and any(
-        name in str(one.envoy) for one in differences(envoy, ours) for name in ("host", "content-length")
+        name in str(one.envoy)
+        for one in differences(envoy, ours)
+        for name in ("host", "content-length", "transfer-encoding")
     )
+
+
+def _unasked_101(case: Input, _envoy: Outcome, _ours: Outcome) -> bool:
+    return case.script is not None and re.search(rb"HTTP/1\.[01] 101", b"".join(case.script.pieces)) is not None
 
 
 def _which_fault(case: Input, envoy: Outcome, ours: Outcome) -> bool:
@@ -95,9 +101,10 @@ KNOWN: tuple[Known, ...] = (
         "Envoy answers what it has read at once, and closes a connection with more than two answers waiting", _queued
     ),
     Known("a 304 with a `content-length` that is no number", _odd_length),
+    Known("A 101 that no request asked for ends the connection", _unasked_101),
     Known("which of two faults is told", _which_fault),
     Known("two fields `transfer-encoding`, one of them empty", _two_codings),
-    Known("A `host` or a `content-length` in trailers", _host_trailer),
+    Known("A `host`, a `content-length` or a `transfer-encoding` in trailers", _host_trailer),
     Known("Bytes between the end of a chunk and its line end break the framing", _loose_chunks),
 )
 

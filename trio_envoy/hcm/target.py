@@ -45,14 +45,14 @@ class TargetRules:
         """Make the target what routing may rely on, or say why not."""
         if request.host_missing:
             return _MISSING_HOST
-        if request.method == b"QUERY" and not request.headers.first.get(b"content-type"):
-            return _MISSING_TYPE
         target = request.path
         if target[:1] != b"/":
             if request.method == b"CONNECT" and not target:
                 return None
             self._stats.downstream_rq_non_relative_path += 1
             return _ABSOLUTE if target else _MISSING_PATH
+        if request.method == b"QUERY" and not request.headers.first.get(b"content-type"):
+            return _MISSING_TYPE
         if b"#" in target:
             return self._refuse()
         if self._touch_path:

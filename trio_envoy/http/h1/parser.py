@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final, Generic, TypeVar
 
+from trio_envoy.config.protocol import HeadersWithUnderscoresAction
 from trio_envoy.errors import RemoteProtocolError
 from trio_envoy.http import hygiene
 from trio_envoy.http.h1 import lenient
@@ -28,6 +29,7 @@ NOT_IMPLEMENTED: Final = (501, "Not Implemented")
 M = TypeVar("M")
 
 READ_BYTES: Final = 16 * 1024  # that Envoy looks at before it reads more
+_REJECT: Final = HeadersWithUnderscoresAction.REJECT_REQUEST
 _CR: Final = ord("\r")
 _END: Final = b"\r\n\r\n"
 PLAIN_DIGITS: Final = 18  # a content-length of no more is no larger than Envoy takes
@@ -199,6 +201,9 @@ class Parser(HeadReader, Generic[M]):
         wrong = next((place for place, (name, _) in enumerate(fields) if not name.isascii()), None)
         if wrong is not None:
             self._length_of(fields)
+            if self._options.underscores is _REJECT and any(b"_" in name for name, _ in fields[: wrong - 1]):
+                self._stats.requests_rejected_with_underscores_in_headers += 1
+                raise RemoteProtocolError("http1.unexpected_underscore")
             raise self._too_many() if wrong > self._max_fields + 1 else RemoteProtocolError("http1.codec_error")
         return fields
 

@@ -192,7 +192,7 @@ class RequestParser(Parser[RequestMessage]):
         message = RequestMessage(method, host or b"", url, self._scheme, headers, size, header_bytes)
         if special:
             self._apply_special(message, special)
-            if method == b"CONNECT" and message.framing is not None:
+            if method == b"CONNECT" and isinstance(message.framing, Chunked):
                 raise RemoteProtocolError("http1.invalid_transfer_encoding", *NOT_IMPLEMENTED)
             self.restart()  # an upgrade, or `connection: close`, would stop httptools
         if http10:
@@ -238,7 +238,7 @@ class RequestParser(Parser[RequestMessage]):
             return
         message.framing = self._transfer_encoding(values_of(special, b"transfer-encoding"), headers)
         options = hygiene.options_of(b",".join(values_of(special, b"connection")))
-        if options:
+        if options and message.method != b"CONNECT":  # whose fields stay as they are
             if hygiene.remove_nominated(headers, options):
                 message.authority, message.host_missing = b"", True
             if b"close" in options:

@@ -83,7 +83,7 @@ class ResponseParser(Parser[ResponseMessage]):
             self._check_first(partial)
             line, newline, _ = bytes(partial).partition(b"\n")
             if newline:
-                lenient.status_line(line.rstrip(b" \t\r"))
+                lenient.status_line(b" ".join(lenient.words_of(line)))
                 self._line_checked = True
         return 0
 
