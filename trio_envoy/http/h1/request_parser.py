@@ -216,7 +216,7 @@ class RequestParser(Parser[RequestMessage]):
         if message.path[:1] != b"/" or message.method == b"CONNECT":
             self._unusual_target(message)
         if message.http10:
-            self._http_10(message)
+            self._http_10(message, host)
         authority = message.authority
         if host is None and not authority:
             message.host_missing = True
@@ -267,11 +267,11 @@ class RequestParser(Parser[RequestMessage]):
         message.framing = Tunnel()
         message.keep_alive = False
 
-    def _http_10(self, message: RequestMessage) -> None:
+    def _http_10(self, message: RequestMessage, host: bytes | None) -> None:
         """A version other than 1.1 is treated as 1.0, where that is taken at all."""
         if not self._options.accept_http_10:
             raise RemoteProtocolError("low_version", *_UPGRADE_REQUIRED)
-        if not message.authority and self._options.default_host:
+        if host is None and not message.authority and self._options.default_host:
             message.authority, message.host_missing = self._options.default_host, False
 
     def _unusual_target(self, message: RequestMessage) -> None:

@@ -273,12 +273,13 @@ class Http1ServerConnection:
         if self._options.proxy_100_continue or headers.first[b"expect"].lower() != b"100-continue":
             return
         headers.remove(b"expect")
+        go_on = writer.CONTINUE_10 if stream.http10 else writer.CONTINUE
         try:
-            await send_all(self.channel, writer.CONTINUE)
+            await send_all(self.channel, go_on)
         except OSError:
             return  # the handler will find out
         stream.info.status = 100  # unless a response follows
-        stream.info.wire_bytes_sent += len(writer.CONTINUE)
+        stream.info.wire_bytes_sent += len(go_on)
         self._handler.continued()
 
     async def _end(self, stream: Http1ServerStream) -> None:

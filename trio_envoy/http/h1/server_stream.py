@@ -126,6 +126,11 @@ class Http1ServerStream:
         framing = self._message.framing
         return framing is None or framing.ended
 
+    @property
+    def http10(self) -> bool:
+        """The client is answered as one of HTTP/1.0."""
+        return self._message.http10
+
     async def inform(self, status: int, headers: Headers) -> None:
         """Write an informational response: the first one, and only with proxy_100_continue (as Envoy, measured)."""
         connection = self._connection

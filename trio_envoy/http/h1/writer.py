@@ -14,6 +14,7 @@ from trio_envoy.http.headers import Headers
 from trio_envoy.http.message import Request
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+CONTINUE_10: Final = b"HTTP/1.0 100 Continue\r\n\r\n"  # a client that says both gets both
 LAST_CHUNK: Final = b"0\r\n\r\n"
 
 # Envoy's CodeUtility::toString (measured); all others are "Unknown".
