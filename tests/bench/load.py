@@ -1,8 +1,7 @@
-"""The load generators: how wrk, h2load and openssl s_time are called, and what their output says."""
+"""The load generators: how wrk, h2load, openssl s_time and our own are called, and what their output says."""
 
 import math
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -11,9 +10,10 @@ from pathlib import Path
 import attrs
 
 from tests.bench.processes import BenchError, pinned
+from tests.bench.tools import tool
 
 # What a browser-like client sends beside Host; the same on all HTTP/1.1 rows.
-_HEADERS = (
+HEADERS = (
     "User-Agent: Mozilla/5.0 (X11; Linux x86_64)",
     "Accept: text/html,application/json;q=0.9,*/*;q=0.8",
     "Accept-Encoding: gzip, deflate",
@@ -21,7 +21,7 @@ _HEADERS = (
     "Cookie: session=0123456789abcdef",
 )
 _UNITS = {"us": 1.0, "ms": 1e3, "s": 1e6, "m": 60e6}
-_POST = 'wrk.method = "POST"\nwrk.body = string.rep("x", 1024)\n'
+_POST = 'wrk.method = "POST"\nwrk.body = string.rep("x", {size})\n'
 
 
 @attrs.frozen
@@ -44,24 +44,53 @@ class Load:
 
 
 @attrs.frozen
+class Target:
+    """Where a load goes.
+
+    Attributes:
+        port: of the proxy, on 127.0.0.1.
+        place: a directory for the files of the load.
+        tls: whether to speak TLS.
+    """
+
+    port: int
+    place: Path
+    tls: bool = False
+
+
+@attrs.frozen
 class Wrk:
-    """HTTP/1.1 keep-alive on so many connections."""
+    """HTTP/1.1 on so many connections.
+
+    Attributes:
+        path: what is asked for.
+        connections: how many at a time, each with one request at a time.
+        post: bytes of the body that is posted; 0: GET.
+        close: a new connection for each request.
+        host: the Host header; empty: the address.
+    """
 
     path: str
     connections: int
-    post: bool = False
-    tls: bool = False
+    post: int = 0
+    close: bool = False
+    host: str = ""
 
-    def run(self, port: int, seconds: int, place: Path, on: frozenset[int]) -> Load:
-        scheme = "https" if self.tls else "http"
-        command = [_tool("wrk"), "-t1", f"-c{self.connections}", f"-d{seconds}s", "--latency"]
-        for header in _HEADERS:
+    def run(self, target: Target, seconds: int, on: frozenset[int]) -> Load:
+        scheme = "https" if target.tls else "http"
+        command = [tool("wrk"), "-t1", f"-c{self.connections}", f"-d{seconds}s", "--latency"]
+        headers = [
+            *HEADERS,
+            *(["Connection: close"] if self.close else []),
+            *([f"Host: {self.host}"] if self.host else []),
+        ]
+        for header in headers:
             command += ["-H", header]
         if self.post:
-            script = place / "post.lua"
-            script.write_text(_POST)
+            script = target.place / "post.lua"
+            script.write_text(_POST.format(size=self.post))
             command += ["-s", str(script)]
-        return parse_wrk(_run([*command, f"{scheme}://127.0.0.1:{port}{self.path}"], seconds, on))
+        return parse_wrk(_run([*command, f"{scheme}://127.0.0.1:{target.port}{self.path}"], seconds, on))
 
 
 @attrs.frozen
@@ -71,13 +100,17 @@ class H2Load:
     path: str
     connections: int
     streams: int
-    tls = False
+    grpc: bytes = b""  # a message that is posted as gRPC does; empty: GET
 
-    def run(self, port: int, seconds: int, place: Path, on: frozenset[int]) -> Load:
-        log = place / "h2load.log"
+    def run(self, target: Target, seconds: int, on: frozenset[int]) -> Load:
+        log = target.place / "h2load.log"
         log.unlink(missing_ok=True)
-        command = [_tool("h2load"), f"-c{self.connections}", f"-m{self.streams}", f"-D{seconds}"]
-        output = _run([*command, f"--log-file={log}", f"http://127.0.0.1:{port}{self.path}"], seconds, on)
+        command = [tool("h2load"), f"-c{self.connections}", f"-m{self.streams}", f"-D{seconds}", f"--log-file={log}"]
+        if self.grpc:
+            message = target.place / "message"
+            message.write_bytes(self.grpc)
+            command += [f"--data={message}", "-H", "content-type: application/grpc", "-H", "te: trailers"]
+        output = _run([*command, f"http://127.0.0.1:{target.port}{self.path}"], seconds, on)
         return parse_h2load(output, log.read_text())
 
 
@@ -85,10 +118,8 @@ class H2Load:
 class Handshakes:
     """Full TLS handshakes, one after the other, nothing sent."""
 
-    tls = True
-
-    def run(self, port: int, seconds: int, place: Path, on: frozenset[int]) -> Load:
-        command = [_tool("openssl"), "s_time", "-connect", f"127.0.0.1:{port}", "-new", "-time", str(seconds)]
+    def run(self, target: Target, seconds: int, on: frozenset[int]) -> Load:
+        command = [tool("openssl"), "s_time", "-connect", f"127.0.0.1:{target.port}", "-new", "-time", str(seconds)]
         return parse_s_time(_run(command, seconds, on))
 
 
@@ -96,13 +127,31 @@ class Handshakes:
 class Resumptions:
     """Resumed TLS handshakes, one after the other, nothing sent; one that is not resumed is an error."""
 
-    tls = True
-
-    def run(self, port: int, seconds: int, place: Path, on: frozenset[int]) -> Load:
-        return parse_resume(_run([sys.executable, "-m", "tests.bench.resume", str(port), str(seconds)], seconds, on))
+    def run(self, target: Target, seconds: int, on: frozenset[int]) -> Load:
+        return parse_resume(_python(seconds, on, "resume", target.port, seconds))
 
 
-Generator = Wrk | H2Load | Handshakes | Resumptions
+@attrs.frozen
+class WebSocket:
+    """Echoes of 125 bytes on so many connections, one at a time on each."""
+
+    connections: int
+
+    def run(self, target: Target, seconds: int, on: frozenset[int]) -> Load:
+        return parse_summary(_python(seconds, on, "websocket_load", target.port, seconds, self.connections))
+
+
+@attrs.frozen
+class Paced:
+    """So many HTTP/1.1 requests a second, whether the answers come or not."""
+
+    rate: int
+
+    def run(self, target: Target, seconds: int, on: frozenset[int]) -> Load:
+        return parse_summary(_python(seconds, on, "paced", target.port, seconds, self.rate))
+
+
+Generator = Wrk | H2Load | Handshakes | Resumptions | WebSocket | Paced
 
 
 def parse_wrk(output: str) -> Load:
@@ -156,16 +205,24 @@ def parse_resume(output: str) -> Load:
     return Load(requests=int(counts[1]), seconds=float(counts[2]), errors=int(counts[1]) - int(counts[3]))
 
 
+def summary(times: Sequence[float], seconds: float) -> str:
+    """What our own generators print: of times and their whole in seconds."""
+    ordered = sorted(round(time * 1e6) for time in times)
+    middle, late = percentile(ordered, 0.50), percentile(ordered, 0.99)
+    return f"{len(times)} answers in {seconds:.3f} seconds, p50 {middle} us, p99 {late} us"
+
+
+def parse_summary(output: str) -> Load:
+    """Read a summary."""
+    found = re.search(r"(\d+) answers in ([\d.]+) seconds, p50 ([\d.]+) us, p99 ([\d.]+) us", output)
+    if found is None:
+        raise BenchError(f"a load generator said {output!r}")
+    return Load(requests=int(found[1]), seconds=float(found[2]), p50=float(found[3]), p99=float(found[4]))
+
+
 def percentile(ordered: Sequence[int], fraction: float) -> float | None:
     """The smallest value that so many of the values don't exceed; None of nothing."""
     return float(ordered[max(0, math.ceil(len(ordered) * fraction) - 1)]) if ordered else None
-
-
-def _tool(name: str) -> str:
-    found = shutil.which(name)
-    if found is None:
-        raise BenchError(f"no {name}")
-    return found
 
 
 def _run(command: list[str], seconds: int, on: frozenset[int]) -> str:
@@ -176,3 +233,7 @@ def _run(command: list[str], seconds: int, on: frozenset[int]) -> str:
     if done.returncode != 0:
         raise BenchError(f"{Path(command[0]).name} failed: {done.stderr or done.stdout}")
     return done.stdout
+
+
+def _python(seconds: int, on: frozenset[int], module: str, *arguments: int) -> str:
+    return _run([sys.executable, "-m", f"tests.bench.{module}", *map(str, arguments)], seconds, on)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.bench.processes import BenchError
 
-_PATIENCE = 20.0  # s until a process must listen
+_PATIENCE = 60.0  # s until a process must listen
 _STEP = 0.001  # s between two looks
 
 

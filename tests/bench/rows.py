@@ -1,57 +1,24 @@
-"""The rows of the benchmark: what is measured, and how."""
+"""The rows of the benchmark: what is measured, and which bounds it has."""
 
-import contextlib
-import os
-import socket
-import subprocess
-import time
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import Callable, Sequence
 
 import attrs
 
-from tests.bench.load import Generator, H2Load, Handshakes, Resumptions, Wrk
-from tests.bench.ports import free_port, wait_until_listening
-from tests.bench.processes import BenchError, cpu_seconds, memory, pinned, running
-from tests.bench.proxies import Proxy, Started, configuration, started
-from tests.bench.results import Figure, Result, Sample, Traffic
-from tests.config.volume import volume
+from tests.bench.configuration import Front
+from tests.bench.figures import idle_memory, time_to_listening, validate
+from tests.bench.growth import clusters, domains, growth, routes
+from tests.bench.half_load import half_load
+from tests.bench.load import H2Load, Handshakes, Resumptions, WebSocket, Wrk
+from tests.bench.origin import GRPC_MESSAGE, GRPC_PATH
+from tests.bench.processes import BenchError
+from tests.bench.results import Bound, Result
+from tests.bench.setting import Setting
+from tests.bench.traffic import traffic
+from tests.bench.workers import workers
 
-_WARM_UP = 1  # s
-_SETTLE = 1.0  # s from listening until memory is read
-_FIRST_CONNECTIONS = 50  # pay for what is made once
-_IDLE_CONNECTIONS = 400
-_VOLUME = 5000  # clusters, and as many routes
 _MIB = 1 << 20
-
-
-@attrs.frozen
-class Setting:
-    """What all rows share.
-
-    Attributes:
-        envoy: the one to compare with.
-        ours: the one to measure.
-        origin: port of the origin.
-        proxy_cores: where the proxies run.
-        other_cores: where the load generator runs.
-        rounds: how often each proxy has its turn.
-        seconds: how long a turn is.
-    """
-
-    envoy: Proxy
-    ours: Proxy
-    origin: int
-    proxy_cores: frozenset[int]
-    other_cores: frozenset[int]
-    rounds: int
-    seconds: int
-
-    def turns(self) -> Iterator[tuple[Proxy, Proxy]]:
-        """The proxies in order, the other way round every other time."""
-        for turn in range(self.rounds):
-            yield (self.ours, self.envoy) if turn % 2 else (self.envoy, self.ours)
+_HTTP1 = Bound(1.25, 1.0)
+_HTTP2 = Bound(2.0, 1.2)
 
 
 @attrs.frozen
@@ -62,141 +29,59 @@ class Row:
     measure: Callable[[Setting], Sequence[Result]]
 
 
-def traffic(title: str, load: Generator) -> Callable[[Setting], Sequence[Result]]:
-    """A row of load: both proxies stay up, warmed, and take turns."""
-
-    def measure(setting: Setting) -> Sequence[Result]:
-        samples: dict[Proxy, list[Sample]] = {setting.envoy: [], setting.ours: []}
-        with (
-            TemporaryDirectory() as first,
-            TemporaryDirectory() as second,
-            _start(setting, setting.envoy, first, tls=load.tls) as envoy,
-            _start(setting, setting.ours, second, tls=load.tls) as ours,
-        ):
-            up = {setting.envoy: (envoy, Path(first)), setting.ours: (ours, Path(second))}
-            for target, place in up.values():
-                load.run(target.port, _WARM_UP, place, setting.other_cores)
-            for turn in setting.turns():
-                for proxy in turn:
-                    target, place = up[proxy]
-                    before = cpu_seconds(target.process.pid)
-                    counted = load.run(target.port, setting.seconds, place, setting.other_cores)
-                    samples[proxy].append(Sample(counted, cpu_seconds(target.process.pid) - before))
-        return (Traffic(title, samples[setting.envoy], samples[setting.ours]),)
-
-    return measure
+def _tls(setting: Setting) -> Front:
+    return Front(setting.origins.http, tls=True)
 
 
-def time_to_listening(setting: Setting) -> Sequence[Result]:
-    """From exec until the first connection is accepted."""
-    times: dict[Proxy, list[float]] = {setting.envoy: [], setting.ours: []}
-    for turn in setting.turns():
-        for proxy in turn:
-            with TemporaryDirectory() as directory:
-                place = Path(directory)
-                port, log, config = free_port(), place / "proxy.log", place / "proxy.yaml"
-                config.write_text(configuration(place, port=port, origin=setting.origin, tls=False))
-                begin = time.perf_counter()
-                with running(proxy.serve(config), on=setting.proxy_cores, log=log, env=proxy.env) as process:
-                    wait_until_listening(port, process, log)
-                    times[proxy].append((time.perf_counter() - begin) * 1e3)
-    return (Figure("start to listening", "ms", times[setting.envoy], times[setting.ours]),)
+def _h2(setting: Setting) -> Front:
+    if setting.origins.h2 is None:
+        raise BenchError("no nghttpd")
+    return Front(setting.origins.h2, origin_h2=True)
 
 
-def idle_memory(setting: Setting) -> Sequence[Result]:
-    """Memory a second after the start, and what each idle keep-alive connection adds to it."""
-    sizes: dict[Proxy, tuple[float, float, float]] = {}
-    for proxy in (setting.envoy, setting.ours):
-        with TemporaryDirectory() as directory, _start(setting, proxy, directory, tls=False) as target:
-            time.sleep(_SETTLE)
-            idle = memory(target.process.pid)
-            grown = _memory_of_connections(target)
-            sizes[proxy] = (idle.rss / _MIB, idle.pss / _MIB, grown / 1024)
-    titles = (("idle, RSS", "MiB"), ("idle, PSS", "MiB"), ("an idle connection, PSS", "KiB"))
-    return tuple(
-        Figure(title, unit, (theirs,), (mine,))
-        for (title, unit), theirs, mine in zip(titles, sizes[setting.envoy], sizes[setting.ours], strict=True)
-    )
-
-
-def validate(setting: Setting) -> Sequence[Result]:
-    """--mode validate of a big file, start included: CPU time and time on the clock."""
-    cpu: dict[Proxy, list[float]] = {setting.envoy: [], setting.ours: []}
-    clock: dict[Proxy, list[float]] = {setting.envoy: [], setting.ours: []}
-    with TemporaryDirectory() as directory:
-        config, log = Path(directory) / "big.yaml", Path(directory) / "proxy.log"
-        config.write_text(volume(_VOLUME))
-        for turn in setting.turns():
-            for proxy in turn:
-                used, taken = _validate(proxy, config, log, setting.proxy_cores)
-                cpu[proxy].append(used)
-                clock[proxy].append(taken)
-    title = f"validate {_VOLUME} clusters and routes"
-    return (
-        Figure(f"{title}, CPU", "s", cpu[setting.envoy], cpu[setting.ours]),
-        Figure(f"{title}, clock", "s", clock[setting.envoy], clock[setting.ours]),
-    )
+def _websocket(setting: Setting) -> Front:
+    return Front(setting.origins.websocket, upgrade=True)
 
 
 ROWS = (
-    Row("h1-64", traffic("HTTP/1.1, 64 B, 32 connections", Wrk("/64", 32))),
-    Row("h1-1k", traffic("HTTP/1.1, 1 KiB, 128 connections", Wrk("/1k", 128))),
-    Row("h1-1m", traffic("HTTP/1.1, 1 MiB, 16 connections", Wrk("/1m", 16))),
-    Row("h1-post", traffic("HTTP/1.1, POST of 1 KiB, 32 connections", Wrk("/64", 32, post=True))),
-    Row("h2-4x16", traffic("HTTP/2 to HTTP/1.1, 64 B, 4 connections x 16 streams", H2Load("/64", 4, 16))),
-    Row("h2-32x1", traffic("HTTP/2 to HTTP/1.1, 64 B, 32 connections x 1 stream", H2Load("/64", 32, 1))),
-    Row("tls-1k", traffic("TLS, HTTP/1.1, 1 KiB, 32 connections", Wrk("/1k", 32, tls=True))),
-    Row("tls-new", traffic("TLS, full handshakes", Handshakes())),
-    Row("tls-resume", traffic("TLS, resumed handshakes", Resumptions())),
+    Row("h1-64", traffic("HTTP/1.1, 64 B, 32 connections", Wrk("/64", 32), bound=_HTTP1, others=True)),
+    Row("h1-1k-32", traffic("HTTP/1.1, 1 KiB, 32 connections", Wrk("/1k", 32), bound=_HTTP1, others=True)),
+    Row("h1-1k", traffic("HTTP/1.1, 1 KiB, 128 connections", Wrk("/1k", 128), bound=_HTTP1, others=True)),
+    Row("h1-1m", traffic("HTTP/1.1, 1 MiB down, 16 connections", Wrk("/1m", 16), bound=_HTTP1, others=True)),
+    Row("h1-1m-up", traffic("HTTP/1.1, 1 MiB up, 16 connections", Wrk("/64", 16, post=_MIB), bound=_HTTP1)),
+    Row("h1-post", traffic("HTTP/1.1, POST of 1 KiB, 32 connections", Wrk("/64", 32, post=1024))),
+    Row(
+        "h1-new",
+        traffic("HTTP/1.1, 64 B, a new connection each, 32 at a time", Wrk("/64", 32, close=True), others=True),
+    ),
+    Row("h1-single", traffic("HTTP/1.1, 64 B, 1 connection", Wrk("/64", 1))),
+    Row("h2-1x32", traffic("HTTP/2 to HTTP/1.1, 64 B, 1 connection x 32 streams", H2Load("/64", 1, 32), bound=_HTTP2)),
+    Row("h2-4x16", traffic("HTTP/2 to HTTP/1.1, 64 B, 4 connections x 16 streams", H2Load("/64", 4, 16), bound=_HTTP2)),
+    Row("h2-16x4", traffic("HTTP/2 to HTTP/1.1, 64 B, 16 connections x 4 streams", H2Load("/64", 16, 4), bound=_HTTP2)),
+    Row("h2-32x1", traffic("HTTP/2 to HTTP/1.1, 64 B, 32 connections x 1 stream", H2Load("/64", 32, 1), bound=_HTTP2)),
+    Row(
+        "grpc",
+        traffic(
+            "HTTP/2 to HTTP/2, gRPC unary, 64 B, 4 connections x 16 streams",
+            H2Load(GRPC_PATH, 4, 16, GRPC_MESSAGE),
+            bound=_HTTP2,
+            front=_h2,
+        ),
+    ),
+    Row("tls-1k", traffic("TLS, HTTP/1.1, 1 KiB, 32 connections", Wrk("/1k", 32), bound=Bound(1.4, 1.1), front=_tls)),
+    Row("tls-new", traffic("TLS, full handshakes", Handshakes(), bound=Bound(3.5, 2.2), front=_tls)),
+    Row("tls-resume", traffic("TLS, resumed handshakes", Resumptions(), bound=Bound(3.5, 1.8), front=_tls)),
+    Row(
+        "websocket",
+        traffic("WebSocket, echo of 125 B, 32 connections", WebSocket(32), bound=Bound(2.0, 1.5), front=_websocket),
+    ),
+    Row("half-load", half_load),
+    Row("workers", workers),
+    Row("routes", growth("routes", routes, bounded=True)),
+    Row("domains", growth("virtual hosts", domains)),
+    Row("clusters", growth("clusters", clusters)),
     Row("start", time_to_listening),
     Row("memory", idle_memory),
     Row("validate", validate),
 )
-
-
-@contextlib.contextmanager
-def _start(setting: Setting, proxy: Proxy, directory: str, *, tls: bool) -> Iterator[Started]:
-    with started(proxy, Path(directory), origin=setting.origin, tls=tls, on=setting.proxy_cores) as target:
-        yield target
-
-
-def _memory_of_connections(target: Started) -> float:
-    """Bytes for each connection that has had a request and waits for the next."""
-    with contextlib.ExitStack() as stack:
-        for _ in range(_FIRST_CONNECTIONS):
-            stack.enter_context(_used_connection(target.port))
-        before = memory(target.process.pid).pss
-        for _ in range(_IDLE_CONNECTIONS):
-            stack.enter_context(_used_connection(target.port))
-        return (memory(target.process.pid).pss - before) / _IDLE_CONNECTIONS
-
-
-def _used_connection(port: int) -> socket.socket:
-    connection = socket.create_connection(("127.0.0.1", port), timeout=5.0)
-    connection.sendall(b"GET /64 HTTP/1.1\r\nhost: localhost\r\n\r\n")
-    received = b""
-    while not received.endswith(b"\r\n\r\n" + b"x" * 64):
-        more = connection.recv(4096)
-        if not more:
-            raise BenchError(f"a connection ended after {received!r}")
-        received += more
-    return connection
-
-
-def _validate(proxy: Proxy, config: Path, log: Path, on: frozenset[int]) -> tuple[float, float]:
-    """Seconds of CPU, and seconds on the clock."""
-    begin = time.perf_counter()
-    with log.open("wb") as output, pinned(on):
-        process = subprocess.Popen(
-            [*proxy.serve(config), "--mode", "validate"],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            env=proxy.env,
-        )
-    _, status, usage = os.wait4(process.pid, 0)
-    taken = time.perf_counter() - begin
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        raise BenchError(f"{proxy.name} --mode validate failed: {log.read_text(errors='replace')[-2000:]}")
-    return usage.ru_utime + usage.ru_stime, taken
+QUICK = ("h1-64", "h1-1k", "h1-1m", "h2-4x16", "tls-1k")

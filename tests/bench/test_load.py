@@ -2,7 +2,16 @@
 
 import pytest
 
-from tests.bench.load import Load, parse_h2load, parse_resume, parse_s_time, parse_wrk, percentile
+from tests.bench.load import (
+    Load,
+    parse_h2load,
+    parse_resume,
+    parse_s_time,
+    parse_summary,
+    parse_wrk,
+    percentile,
+    summary,
+)
 from tests.bench.processes import BenchError
 
 _WRK = """\
@@ -53,7 +62,15 @@ def test_resume():
     assert parse_resume(text) == Load(requests=464, seconds=2.003, errors=4)
 
 
-@pytest.mark.parametrize("parse", [parse_wrk, lambda text: parse_h2load(text, ""), parse_s_time, parse_resume])
+def test_our_own_generators_print_what_is_read():
+    times = [number / 1e6 for number in range(200, 0, -1)]
+
+    assert parse_summary(summary(times, 2.5)) == Load(requests=200, seconds=2.5, p50=100.0, p99=198.0)
+
+
+@pytest.mark.parametrize(
+    "parse", [parse_wrk, lambda text: parse_h2load(text, ""), parse_s_time, parse_resume, parse_summary]
+)
 def test_what_is_not_understood_is_shown(parse):
     with pytest.raises(BenchError, match="unable to connect"):
         parse("unable to connect")
