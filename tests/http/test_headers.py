@@ -69,7 +69,45 @@ steps = st.one_of(
     st.tuples(st.just("add"), names, st.binary(max_size=2)),
     st.tuples(st.just("set"), names, st.binary(max_size=2)),
     st.tuples(st.just("remove"), names),
+    st.tuples(st.just("remove_prefix"), names),
 )
+
+
+class Plain:
+    """What Headers are to behave like: one list."""
+
+    def __init__(self):
+        self.items = []
+
+    def add(self, name, value):
+        self.items.append((name, value))
+
+    def set(self, name, value):
+        names = [n for n, _ in self.items]
+        position = names.index(name) if name in names else len(names)
+        rest = [n != name for n in names[position:]]
+        self.items[position:] = [
+            (name, value),
+            *[field for field, other in zip(self.items[position:], rest, strict=True) if other],
+        ]
+
+    def remove(self, name):
+        self.items = [field for field in self.items if field[0] != name]
+
+    remove_prefix = remove  # all names are of one letter
+
+
+@given(st.lists(steps))
+def test_the_fields_are_those_of_a_plain_list(actions):
+    headers, plain = Headers(), Plain()
+    for action, *arguments in actions:
+        for each in (headers, plain):
+            getattr(each, action)(*arguments)
+        assert headers.items == list(headers) == plain.items
+        assert len(headers) == len(plain.items)
+        for name in (b"a", b"b", b"c"):
+            assert headers.get_all(name) == [value for known, value in plain.items if known == name]
+            assert headers.joined(name) == (b",".join(headers.get_all(name)) if name in headers else None)
 
 
 @given(st.lists(steps))
@@ -81,4 +119,5 @@ def test_the_first_value_is_always_that_of_the_first_item(actions):
     first = {}
     for name, value in headers.items:
         first.setdefault(name, value)
-    assert headers.first == first
+    assert list(headers.first.items()) == list(first.items())
+    assert headers.every == (headers.items if len(headers) > len(first) else None)

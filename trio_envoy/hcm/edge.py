@@ -160,8 +160,8 @@ class Edge:
             client, internal = self._from_xff(headers, peer)
         proto = first.get(XFP)
         if proto is None:
-            proto = first[XFP] = peer.scheme
-            headers.items.append((XFP, proto))
+            proto = peer.scheme
+            headers.set(XFP, proto)
         if self._append_port and peer.port and b"x-forwarded-port" not in first:
             headers.add(b"x-forwarded-port", peer.port)
         if self._scheme:
@@ -186,10 +186,7 @@ class Edge:
             headers.set(b"x-envoy-external-address", client.host.encode())
         if self._generate_id:
             present = first.get(REQUEST_ID)
-            if present is None:
-                present = first[REQUEST_ID] = self._new_id()
-                headers.items.append((REQUEST_ID, present))
-            elif not present or (edge and not self._preserve_id):
+            if not present or (edge and not self._preserve_id):
                 present = self._new_id()
                 headers.set(REQUEST_ID, present)
             info.request_id = present

@@ -8,19 +8,29 @@ from collections.abc import Iterable, Iterator
 class Headers:
     """Ordered header fields with lower-case bytes names.
 
-    `items` and `first` are public for the codecs' fast paths: whoever appends to `items` by hand also does
-    `first.setdefault(name, value)`. Pseudo-headers of HTTP/2 are not in here: they are attributes of the message.
+    As long as no name is there twice, which is nearly always, the dict is all there is: it keeps the order, too.
+    Pseudo-headers of HTTP/2 are not in here: they are attributes of the message.
+
+    Attributes:
+        first: the first value of each name, to be looked at, not changed.
+        every: all fields, when a name is there more than once; else None. For the codecs' fast paths.
     """
 
-    __slots__ = ("first", "items")
+    __slots__ = ("every", "first")
 
     def __init__(self, items: Iterable[tuple[bytes, bytes]] = ()) -> None:
-        self.items: list[tuple[bytes, bytes]] = list(items)
-        self.first: dict[bytes, bytes] = dict(self.items)
-        if len(self.first) != len(self.items):  # some name is there twice, and it is not the last that counts
-            self.first = {}
-            for name, value in self.items:
-                self.first.setdefault(name, value)
+        every = list(items)
+        self.first = dict(every)
+        self.every: list[tuple[bytes, bytes]] | None = None
+        if len(self.first) != len(every):
+            self.every = every
+            self.first = dict(reversed(every))
+            self.first = {name: self.first[name] for name, _ in every}
+
+    @property
+    def items(self) -> list[tuple[bytes, bytes]]:
+        """All fields in order; a list of its own."""
+        return list(self)
 
     def get(self, name: bytes) -> bytes | None:
         """The first value, or None."""
@@ -30,64 +40,75 @@ class Headers:
         """All values in order."""
         if name not in self.first:
             return []
-        return [v for n, v in self.items if n == name]
+        if self.every is None:
+            return [self.first[name]]
+        return [v for n, v in self.every if n == name]
 
     def joined(self, name: bytes, separator: bytes = b",") -> bytes | None:
         """All values as one, as Envoy's getAllOfHeaderAsString does; None when absent."""
-        if name not in self.first:
-            return None
-        return separator.join([v for n, v in self.items if n == name])
+        if self.every is None or name not in self.first:
+            return self.first.get(name)
+        return separator.join([v for n, v in self.every if n == name])
 
     def add(self, name: bytes, value: bytes) -> None:
         """Append a field, whatever is there already."""
-        self.items.append((name, value))
+        if self.every is not None:
+            self.every.append((name, value))
+        elif name in self.first:
+            self.every = [*self.first.items(), (name, value)]
         self.first.setdefault(name, value)
 
     def set(self, name: bytes, value: bytes) -> None:
         """Make this the only value: in the place of the first one if there was one, else at the end."""
-        first, items = self.first, self.items
-        before = first.get(name)
-        if before is None:
-            items.append((name, value))
-        elif len(first) == len(items):  # each name is there once
-            items[items.index((name, before))] = (name, value)
-        else:
-            position = items.index((name, before))
-            self.items = [(n, v) for n, v in items if n != name]
-            self.items.insert(position, (name, value))
+        first, every = self.first, self.every
+        if every is not None:
+            if name in first:
+                position = [n for n, _ in every].index(name)
+                every = [(n, v) for n, v in every if n != name]
+                every.insert(position, (name, value))
+            else:
+                every.append((name, value))
+            self._keep(every)
         first[name] = value
 
     def remove(self, name: bytes) -> bool:
         """Drop all fields of that name; True if there was one."""
         if self.first.pop(name, None) is None:
             return False
-        self.items = [(n, v) for n, v in self.items if n != name]
+        if self.every is not None:
+            self._keep([(n, v) for n, v in self.every if n != name])
         return True
 
     def remove_prefix(self, prefix: bytes) -> None:
         """Drop all fields whose name starts with prefix."""
-        self.items = [(n, v) for n, v in self.items if not n.startswith(prefix)]
         self.first = {n: v for n, v in self.first.items() if not n.startswith(prefix)}
+        if self.every is not None:
+            self._keep([(n, v) for n, v in self.every if not n.startswith(prefix)])
+
+    def _keep(self, every: list[tuple[bytes, bytes]]) -> None:
+        """These are all fields now; if each name is there once, the dict will do."""
+        names = {name for name, _ in every}
+        self.every = every if len(names) != len(every) else None
 
     def copy(self) -> Headers:
         """An independent copy."""
         new = Headers.__new__(Headers)
-        new.items = self.items.copy()
+        new.every = None if self.every is None else self.every.copy()
         new.first = self.first.copy()
         return new
 
     def byte_size(self) -> int:
         """Bytes of all names and values, as Envoy's HeaderMap::byteSize."""
-        return sum(len(n) + len(v) for n, v in self.items)
+        return sum([len(n) + len(v) for n, v in self])
 
     def __contains__(self, name: bytes) -> bool:
         return name in self.first
 
     def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
-        return iter(self.items)
+        return iter(self.first.items() if self.every is None else self.every)
 
     def __len__(self) -> int:
-        return len(self.items)
+        return len(self.first if self.every is None else self.every)
 
     def __repr__(self) -> str:
         return f"Headers({self.items!r})"

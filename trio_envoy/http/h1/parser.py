@@ -263,7 +263,7 @@ class Parser(HeadReader, Generic[M]):
 def make_headers(items: list[Field], first: dict[bytes, bytes]) -> Headers:
     """Headers of what was gathered already."""
     headers = Headers.__new__(Headers)
-    headers.items = items
+    headers.every = items if len(items) != len(first) else None
     headers.first = first
     return headers
 

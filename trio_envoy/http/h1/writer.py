@@ -142,7 +142,7 @@ def response_head(
         http10: the client speaks HTTP/1.0: no chunks.
         proper: names Like-This.
     """
-    fields: Iterable[tuple[bytes, bytes]] = headers.items
+    fields: Iterable[tuple[bytes, bytes]] = headers.every or headers.first.items()
     line = _START.get(status)
     if line is None or http10 or proper:
         line = status_line(status, http10=http10)
@@ -168,7 +168,7 @@ def response_head(
 
 def tunnel_head(status: int, headers: Headers, *, http10: bool, proper: bool) -> bytes:
     """The head of a response behind which there is no HTTP: fields as they are; see response_head."""
-    fields = [(proper_case(name), value) for name, value in headers] if proper else headers.items
+    fields = [(proper_case(name), value) for name, value in headers] if proper else headers
     return status_line(status, http10=http10) + b"\r\n".join([*map(_FIELD, fields), b"\r\n"])
 
 
@@ -200,9 +200,9 @@ def request_head(request: Request, encoding: Encoding, full_url: bool = False, p
     host = b" HTTP/1.1\r\nHost: " if proper else b" HTTP/1.1\r\nhost: "
     parts = [method + b" " + target + host + request.authority]
     if proper:
-        parts += [_FIELD((proper_case(name), value)) for name, value in headers.items]
+        parts += [_FIELD((proper_case(name), value)) for name, value in headers]
     else:
-        parts += map(_FIELD, headers.items)
+        parts += map(_FIELD, headers.every or headers.first.items())
     if encoding is CHUNKED:
         parts.append(b"Transfer-Encoding: chunked" if proper else b"transfer-encoding: chunked")
     elif encoding is NONE and method not in _NO_LENGTH and b"content-length" not in headers.first:
@@ -220,4 +220,4 @@ def last_chunk(trailers: Headers | None) -> bytes:
     """The end of a chunked body, with trailers if there are some."""
     if not trailers:
         return LAST_CHUNK
-    return b"0\r\n" + b"\r\n".join(map(_FIELD, trailers.items)) + b"\r\n\r\n"
+    return b"0\r\n" + b"\r\n".join(map(_FIELD, trailers)) + b"\r\n\r\n"

@@ -164,7 +164,7 @@ class Http2ClientStream:
                 (b":authority", request.authority),
                 (b":scheme", request.scheme or b"http"),
                 (b":path", request.path),
-                *request.headers.items,
+                *request.headers,
             ]
         self._protocol = request.protocol
         if connection.channel.closed or connection.going_away:

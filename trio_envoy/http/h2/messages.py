@@ -62,7 +62,7 @@ def _check(headers: Headers) -> None:
     first = headers.first
     if (
         (first and not _NAMES.fullmatch(b"\n".join(first)))
-        or _BAD_VALUE.search(b"".join([value for _, value in headers.items]))
+        or _BAD_VALUE.search(b"".join([value for _, value in headers]))
         or not first.keys().isdisjoint(_CONNECTION)
         or (b"te" in first and any(value.lower() != b"trailers" for value in headers.get_all(b"te")))
     ):

@@ -146,7 +146,7 @@ class Http2ServerStream:
         if self.responded or self.gone:
             return
         try:
-            self.sender.head([_STATUS[status], *headers.items], ended=False)
+            self.sender.head([_STATUS[status], *headers], ended=False)
         except BrokenPipeError:
             return
         self._connection.flush()
@@ -160,7 +160,7 @@ class Http2ServerStream:
             status = 200
             response.headers.remove(b"connection")
             response.headers.remove(b"upgrade")
-        fields = [_STATUS[status], *response.headers.items]
+        fields = [_STATUS[status], *response.headers]
         first = body.read_nowait() if body is not None else b""
         ended = first == b"" and not (body is not None and body.trailers)
         self.guard.activity = info.response_start = self._connection.now()
