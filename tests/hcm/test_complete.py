@@ -17,7 +17,8 @@ def ended(managed, status=200, **fields):
     stream = a_stream(**fields)
     stream.info.status = status
     managed.stats.downstream_rq_active += 1
-    complete(managed.manager, stream, trio.current_time())
+    stream.info.end = trio.current_time()
+    complete(managed.manager, stream)
     return stream
 
 
@@ -26,7 +27,8 @@ async def test_callbacks_run_in_order_before_the_log_and_once():
     stream = a_stream()
     stream.on_complete += [lambda: seen.append(("a", len(managed.entries))), lambda: seen.append("b")]
 
-    complete(managed.manager, stream, trio.current_time())
+    stream.info.end = trio.current_time()
+    complete(managed.manager, stream)
 
     assert seen == [("a", 0), "b"]
     assert managed.entries == [stream]
@@ -55,7 +57,8 @@ async def test_trailers_are_kept_for_the_log():
     stream = a_stream()
     stream.response = Response(200, headers(), BytesBody(b"", trailers))
 
-    complete(managed.manager, stream, trio.current_time())
+    stream.info.end = trio.current_time()
+    complete(managed.manager, stream)
 
     assert stream.info.response_trailers is trailers
 

@@ -14,10 +14,9 @@ if TYPE_CHECKING:
     from trio_envoy.hcm.manager import HttpConnectionManager
 
 
-def complete(manager: HttpConnectionManager, stream: HttpStream, now: float) -> None:
-    """Account for a stream that has ended, however it ended, at trio time `now`."""
+def complete(manager: HttpConnectionManager, stream: HttpStream) -> None:
+    """Account for a stream that has ended, however it ended, at `info.end`."""
     info = stream.info
-    info.end = now
     stats = manager.stats
     stats.downstream_rq_active -= 1
     status = info.status
@@ -29,7 +28,7 @@ def complete(manager: HttpConnectionManager, stream: HttpStream, now: float) -> 
         listener.downstream_rq_2xx += 1
     elif status:
         _count_status(stats, manager.listener_stats, status)
-    stats.downstream_rq_time.record((now - info.start) * 1000)
+    stats.downstream_rq_time.record((info.end - info.start) * 1000)
     if manager.resolution is not None:
         manager.resolution.record(info, 1)
     for callback in stream.on_complete:

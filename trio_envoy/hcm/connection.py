@@ -355,7 +355,10 @@ class HcmConnection:
     def _end(self, stream: HttpStream) -> None:
         stream.guard.disarm_exchange()
         del self._streams[stream.codec]
-        complete(self._manager, stream, self._now())
+        info = stream.info
+        if info.end != info.end:  # the codec has not said it
+            info.end = self._now()
+        complete(self._manager, stream)
 
     def continued(self) -> None:
         """The codec has said 100 Continue; see http.codec.Handler."""

@@ -187,7 +187,8 @@ class Edge:
         if self._generate_id:
             present = first.get(REQUEST_ID)
             if not present or (edge and not self._preserve_id):
-                present = self._new_id()
+                make = self._new_id  # called as a method it would be looked up in the class first
+                present = make()
                 headers.set(REQUEST_ID, present)
             info.request_id = present
         else:

@@ -22,9 +22,11 @@ class Channel(Protocol):
         on_gone: called once (from the poller's task, must not block or close) when the peer has closed or reset its
             side while nobody reads, also when that was before it was set; codecs set it for the time of an exchange.
             None: nobody cares.
+        can_read: recv_into is worth a call; else it would give None.
     """
 
     info: ConnectionInfo
+    can_read: bool
     on_gone: Callable[[], None] | None
 
     @property

@@ -30,6 +30,7 @@ class MemoryChannel:
     def __init__(self, info: ConnectionInfo, limit_bytes: int) -> None:
         self.info = info
         self.closed = False
+        self.can_read = True  # perhaps: who receives finds out
         self.peer_closed = trio.Event()
         self._on_gone: Callable[[], None] | None = None
         self._inbox = bytearray()

@@ -178,9 +178,8 @@ class Poller(Protocol):
 class EpollPoller:
     """Edge-triggered epoll for all channels of a worker."""
 
-    edges = True
-
     def __init__(self) -> None:
+        self.edges = True  # in the instance it is found faster than in the class
         self.buffer = bytearray(BUFFER_BYTES)
         self.view = memoryview(self.buffer)
         self._epoll = select.epoll()
@@ -234,7 +233,7 @@ class EpollPoller:
                     if task is not None:
                         channel.reader = None
                         reschedule(task, WOKEN)
-                if flags & write:
+                if flags & write and not channel.can_write:
                     channel.can_write = True
                     task = channel.writer
                     if task is not None:

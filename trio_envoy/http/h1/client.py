@@ -144,7 +144,8 @@ class Http1ClientConnection:
         info = self.info
         if info is not None:
             info.upstream_header_bytes_sent = len(data) - data.find(b"\n") - 3
-            info.upstream_first_byte_sent = self.now()
+            now = self.now  # called as a method it would be looked up in the class first
+            info.upstream_first_byte_sent = now()
         whole = True
         if body is not None:
             data, whole = _join(data, body, encoding, trailers=options.trailers)
@@ -231,19 +232,19 @@ class Http1ClientConnection:
 
     async def _receive_head(self, inform: Inform | None) -> Response:
         channel, parser, info = self.channel, self._parser, self.info
-        turns = 0
+        messages, turns = parser.messages, 0
         while True:
             if turns and turns % TURNS == 0:  # a flood of 1xx
                 await checkpoint()
             turns += 1
             try:
-                while (data := channel.recv(BUFFER_BYTES)) is None:
+                while (data := channel.recv(BUFFER_BYTES) if channel.can_read else None) is None:
                     await channel.wait_read()
             except OSError:
                 data = b""
             self._received(data)
             try:
-                while (message := parser.next()) is not None:
+                while (message := messages.popleft() if messages else parser.next()) is not None:
                     if info is not None:
                         info.upstream_header_bytes_received += message.header_bytes
                     if message.status >= 200 or message.status == 101:
@@ -262,9 +263,10 @@ class Http1ClientConnection:
         framing = self._framing = message.framing
         info = self.info
         if info is not None:
-            info.upstream_first_byte_received = now = self.now()
+            now = self.now
+            info.upstream_first_byte_received = received = now()
             if framing is None or framing.ended:
-                info.upstream_last_byte_received = now
+                info.upstream_last_byte_received = received
         if framing is not None:  # it is the body itself when all of it came with the head
             if isinstance(framing, Tunnel):
                 self.asked_to_close = False

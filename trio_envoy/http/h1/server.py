@@ -197,7 +197,7 @@ class Http1ServerConnection:
                 timed = True
                 self._guard.arm(Cause.REQUEST_HEADERS, self.now() + self._options.headers_timeout)
             try:
-                data = channel.recv(HEAD_READ_BYTES)
+                data = channel.recv(HEAD_READ_BYTES) if channel.can_read else None
             except OSError:
                 data = b""
             if data is None:
@@ -235,16 +235,19 @@ class Http1ServerConnection:
 
     def _new_info(self, now: float) -> StreamInfo:
         if now >= self._wall_until:
-            self._wall = clock.now() - now
-            self._wall_until = now + WALL_SECONDS
+            self._look_at_the_wall(now)
         info = StreamInfo(now, now + self._wall, self.channel.info)
         info.protocol = "HTTP/1.1"
         return info
 
+    def _look_at_the_wall(self, now: float) -> None:
+        self._wall = clock.now() - now
+        self._wall_until = now + WALL_SECONDS
+
     def _begin(self, message: RequestMessage) -> Http1ServerStream:
         """A head is here: the connection is busy from now on."""
-        guard, options = self._guard, self._options
-        now = self.now()
+        guard, options, look = self._guard, self._options, self.now
+        now = look()  # as a method it would be looked up in the class first, which costs as much as the call
         guard.at[_IDLE] = inf
         if options.headers_timeout != inf:
             guard.disarm(Cause.REQUEST_HEADERS)
@@ -254,9 +257,10 @@ class Http1ServerConnection:
         if self._served >= options.max_requests and not self.closing:
             self.closing = True
             self._context.stats.downstream_cx_max_requests_reached += 1
-        info = self._new_info(now)
-        if message.http10:
-            info.protocol = "HTTP/1.0"
+        if now >= self._wall_until:
+            self._look_at_the_wall(now)
+        info = StreamInfo(now, now + self._wall, self.channel.info)
+        info.protocol = "HTTP/1.0" if message.http10 else "HTTP/1.1"
         info.header_bytes_received = message.header_bytes
         info.wire_bytes_received = message.head_bytes
         if message.framing is None:

@@ -161,16 +161,20 @@ class Http1ServerStream:
             response.status, headers, body is not None, self._head, message.http10, connection.proper_case
         )
         info.header_bytes_sent += len(data) - data.find(b"\n") - 3
-        self.guard.activity = info.response_start = connection.now()
+        now = connection.now  # called as a method it would be looked up in the class first
+        self.guard.activity = info.response_start = now()
         self.responded = True
         over = True
         if body is not None and encoding is not writer.NONE:
             data, over = self._join(data, body, encoding is writer.CHUNKED)
         channel = connection.channel
+        size = len(data)
         sent = channel.send(data)
-        if sent != len(data):
+        if sent != size:
             await send_rest(channel, data, sent)
-        info.wire_bytes_sent += len(data)
+        elif over:
+            info.end = info.response_start  # all in one write
+        info.wire_bytes_sent += size
         if not over:
             assert body is not None, "only a body can be unfinished"
             await self._relay(body, chunked=encoding is writer.CHUNKED)
@@ -230,7 +234,7 @@ class Http1ServerStream:
         if chunk:
             self.info.bytes_sent = len(chunk)
             head += writer.chunk(chunk) if chunked else chunk
-            chunk = body.read_nowait()
+            chunk = b"" if isinstance(body, Framing) else body.read_nowait()  # a framing gives all of it at once
             if chunk is None:
                 return head, False
             if chunk:  # there is more than one
