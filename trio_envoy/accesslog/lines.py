@@ -31,4 +31,5 @@ class LineSink:
 
     def log(self, context: LogContext) -> None:
         """Write a line. Never blocks."""
-        self._file.write(self._render(context))
+        render = self._render  # called as a method it would be looked up in the class first
+        self._file.write(render(context))

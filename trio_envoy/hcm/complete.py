@@ -39,7 +39,8 @@ def complete(manager: HttpConnectionManager, stream: HttpStream) -> None:
     stream.on_complete.clear()  # these refer to the stream: without the circles its memory is free at once
     stream.request.body = None
     for log in manager.access_logs:
-        log.log(stream)
+        write = log.log
+        write(stream)
 
 
 def count_informational(manager: HttpConnectionManager) -> None:

@@ -121,8 +121,7 @@ class HcmConnection:
             stats.downstream_rq_http2_total += 1
         else:
             stats.downstream_rq_http1_total += 1
-        stream = HttpStream(codec.request, info, None, guard, codec)
-        stream.now = self._now
+        stream = HttpStream(codec.request, info, None, guard, codec, now=self._now)
         self._streams[codec] = stream
         if manager.codec_options.proxy_100_continue:
             stream.inform = partial(self._inform, codec)
@@ -153,7 +152,8 @@ class HcmConnection:
             if refused is not None:
                 response = await chain.encode(stream, refused)
             elif chain.bare:
-                answer = await chain.terminal(stream)
+                terminal = chain.terminal  # called as a method it would be looked up in the class first
+                answer = await terminal(stream)
                 response = chain.response(stream, answer) if isinstance(answer, LocalReply) else answer
             else:
                 response = await chain.run(stream)
@@ -188,7 +188,8 @@ class HcmConnection:
             return refused
         if request.protocol and (refused := manager.upgrades.misplaced(request)) is not None:
             return refused
-        route = manager.match(request, info)
+        match = manager.match
+        route = match(request, info)
         stream.route = stream.first_route = route
         if route is not None:
             info.route_name = route.name
@@ -224,7 +225,8 @@ class HcmConnection:
             headers.set(b"via", before + b", " + manager.via if before else manager.via)
         if manager.proxy_status is not None:
             manager.proxy_status.tell(info, response)
-        if manager.draining():
+        draining = manager.draining
+        if draining():
             self._drain(codec)
         if info.request_end != info.request_end and not codec.request_complete:
             manager.stats.downstream_rq_response_before_rq_complete += 1
@@ -357,7 +359,8 @@ class HcmConnection:
         del self._streams[stream.codec]
         info = stream.info
         if info.end != info.end:  # the codec has not said it
-            info.end = self._now()
+            now = self._now
+            info.end = now()
         complete(self._manager, stream)
 
     def continued(self) -> None:

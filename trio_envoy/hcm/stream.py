@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import attrs
 import trio
 
 from trio_envoy.http.codec import Inform, ServerStream
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from trio_envoy.hcm.filter import HttpFilterChain
 
 
-@attrs.define(eq=False)
 class HttpStream:
     """One request and its answer.
 
@@ -31,7 +29,7 @@ class HttpStream:
         codec: the codec's side, for inform() and reset().
         tasks: nursery that lives as long as the exchange; None when all of the request is here.
         response: set before encoders run.
-        local: a filter's own per-request state, keyed by the filter itself.
+        local: a filter's own per-request state, keyed by the filter itself; None until one has some.
         on_complete: called, in order, when all is over; never block, never raise.
         timeout_reply: what to answer when ROUTE_TIMEOUT cuts the exchange; set by the router, who arms it.
         inform: where informational responses go; None: nobody wants them.
@@ -39,17 +37,46 @@ class HttpStream:
         chain: the filters of its own that an upgrade has; None: those of the HCM.
     """
 
-    request: Request
-    info: StreamInfo
-    route: Route | None
-    guard: Guard
-    codec: ServerStream
-    first_route: Route | None = None
-    tasks: trio.Nursery | None = None
-    response: Response | None = None
-    local: dict[object, Any] = attrs.Factory(dict)
-    on_complete: list[Callable[[], None]] = attrs.Factory(list)
-    timeout_reply: LocalReply | None = None
-    inform: Inform | None = None
-    now: Callable[[], float] = trio.current_time
-    chain: HttpFilterChain | None = None
+    __slots__ = (
+        "chain",
+        "codec",
+        "first_route",
+        "guard",
+        "inform",
+        "info",
+        "local",
+        "now",
+        "on_complete",
+        "request",
+        "response",
+        "route",
+        "tasks",
+        "timeout_reply",
+    )
+
+    def __init__(
+        self,
+        request: Request,
+        info: StreamInfo,
+        route: Route | None,
+        guard: Guard,
+        codec: ServerStream,
+        *,
+        first_route: Route | None = None,
+        tasks: trio.Nursery | None = None,
+        now: Callable[[], float] = trio.current_time,
+    ) -> None:
+        self.request = request
+        self.info = info
+        self.route = route
+        self.guard = guard
+        self.codec = codec
+        self.first_route = first_route
+        self.tasks = tasks
+        self.now = now
+        self.response: Response | None = None
+        self.local: dict[object, Any] | None = None
+        self.on_complete: list[Callable[[], None]] = []
+        self.timeout_reply: LocalReply | None = None
+        self.inform: Inform | None = None
+        self.chain: HttpFilterChain | None = None

@@ -120,11 +120,12 @@ class Cluster:
         breakers = self.breakers[context.priority]
         if breakers.seen is not snapshot:
             breakers.follow(snapshot)
-        host = context.host = self._balancer(context)
+        choose, find = self._balancer, self._pools.find  # called as methods they would be looked up in the class first
+        host = context.host = choose(context)
         if host is None:
             self.stats.upstream_cx_none_healthy += 1
             raise NoHealthyUpstream
-        return self._pools.find(host, context, protocol).take()
+        return find(host, context, protocol).take()
 
     async def wait(self, context: LbContext, protocol: str = "HTTP/1.1") -> ClientStream:
         """A stream on the host that take() has chosen, when it had none. To be released, too.

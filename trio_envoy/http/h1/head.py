@@ -67,7 +67,8 @@ class HeadReader:
     def restart(self) -> None:
         """Be ready for the next head: the message has a body (which httptools doesn't see), or no successor."""
         self.urls.clear()
-        self.llhttp = self._make(self)
+        make = self._make  # called as a method it would be looked up in the class first
+        self.llhttp = make(self)
 
 
 class _Collected:

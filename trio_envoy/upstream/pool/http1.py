@@ -122,13 +122,15 @@ class Http1Pool(Pool):
         self._idle_timeout = options.idle_timeout
         self._max_duration = options.max_connection_duration
         self._max_requests = options.max_requests_per_connection
+        self._edges = context.services.poller.edges  # a channel's can_read is all there is to know
         self._limits_life = self._max_duration != inf or self._max_requests != inf
 
     def take(self) -> ClientStream | None:
         idle = self._idle
         while idle:
             link = idle[-1]
-            if link.channel.readable() and self._dead(link):
+            channel = link.channel
+            if (channel.can_read or not self._edges) and channel.readable() and self._dead(link):
                 idle.pop()
                 continue
             self._admit()
@@ -199,7 +201,7 @@ class Http1Pool(Pool):
             self._closed(link, remote=connection.peer_closed, active=connection.cut_short)
         elif link.generation != self.generation or (self._limits_life and self._spent(link)):
             self._destroy(link, remote=False)
-        elif channel.readable() and self._dead(link):  # it closed right behind the response
+        elif (channel.can_read or not self._edges) and channel.readable() and self._dead(link):  # it closed right behind the response
             pass
         elif self._waiting:
             self._reuse(link)
@@ -228,7 +230,8 @@ class Http1Pool(Pool):
         self._rest(link)
 
     def _rest(self, link: Link) -> None:
-        now = link.idle_since = link.now()
+        look = link.now  # called as a method it would be looked up in the class first
+        now = link.idle_since = look()
         self._idle.append(link)
         at = now + self._idle_timeout
         if self._max_duration != inf:

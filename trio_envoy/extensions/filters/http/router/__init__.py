@@ -76,7 +76,8 @@ class RouterFilter(TerminalFilter):
         action = route.action
         if not isinstance(action, ForwardAction):
             return _given(self._without_upstream(stream, action))
-        cluster = self._cluster(action.cluster)
+        find = self._cluster  # called as a method it would be looked up in the class first
+        cluster = find(action.cluster)
         if cluster is None:
             self.stats.no_cluster += 1
             stream.info.upstream_cluster = ""

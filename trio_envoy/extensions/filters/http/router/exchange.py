@@ -225,7 +225,8 @@ class Exchange(LbContext):
 
     def _request_complete(self) -> None:
         """The last byte of the request is here: the timeouts run."""
-        now = self._complete_at = self._stream.now()
+        look = self._stream.now  # called as a method it would be looked up in the class first
+        now = self._complete_at = look()
         if self._timing.total is not None:
             guard = self._stream.guard
             at = guard.at[_ROUTE_TIMEOUT] = now + self._timing.total
@@ -468,7 +469,9 @@ class Exchange(LbContext):
         self._upload = None  # refers to this
         if self._charged:
             self._charge_end()
-        self._release()
+        up, self._up = self._up, None  # as _release(), without the call
+        if up is not None:
+            up.release()
         if self._retrying:
             self._cluster.breakers[self.priority].retries.give()
 
