@@ -15,7 +15,7 @@ from trio_envoy.errors import ConfigError
 from trio_envoy.errors import Path as ConfigPath
 from trio_envoy.formatter.command import Command, parse
 from trio_envoy.formatter.context import LogContext
-from trio_envoy.formatter.inline import Function
+from trio_envoy.formatter.inline import Function, Inline
 from trio_envoy.formatter.operator import Kind
 from trio_envoy.formatter.operators import compile_command
 
@@ -77,6 +77,10 @@ def _build(pieces: list[str | Command], missing: bytes) -> Format:
             text += _encode(piece).replace(b"%", b"%%")
             continue
         kind, source = compile_command(piece)
+        if kind is Kind.TEXT and isinstance(source, Inline) and source.filled and piece.length is None:
+            text += b"%b"
+            function.fill(function.filled(source, absent))
+            continue
         value = function.value_of(source)
         if kind is Kind.COUNT:
             text += b"%d"

@@ -40,10 +40,12 @@ class Inline:
         text: over `info`, `request`, `response` (empty ones where there is none), `fields` (first values of the
             request's fields), `answered` (those of the response), `context`, and the constants in braces.
         constants: what the braces stand for.
+        filled: the same expression with {missing} instead of None, where that is cheaper than to test for None.
     """
 
     text: str
     constants: dict[str, object] = attrs.Factory(dict)
+    filled: str = ""
 
 
 Source = Inline | Getter
@@ -67,6 +69,11 @@ class Function:
         if isinstance(source, Inline):
             return source.text.format(**{key: self.bind(value) for key, value in source.constants.items()})
         return f"{self.bind(source)}(context)"
+
+    def filled(self, source: Inline, missing: str) -> str:
+        """The expression that gives what the source gives, and `missing` (an expression, too) instead of None."""
+        names = {key: self.bind(value) for key, value in source.constants.items()}
+        return source.filled.format(missing=missing, **names)
 
     def fill(self, expression: str) -> None:
         """The next hole of the template is filled by this."""

@@ -49,42 +49,51 @@ def _names(command: Command) -> tuple[bytes, bytes | None]:
     return main, alternative[0] if alternative and alternative[0] else None
 
 
-_REQUEST_PSEUDO: Final = {
-    b":method": "(request.method or None)",
-    b":path": "(request.path or None)",
-    b":authority": "(None if request.host_missing else request.authority)",
-    b"host": "(None if request.host_missing else request.authority)",
-    b":scheme": "(request.scheme or None)",
+_REQUEST_PSEUDO: Final = {  # (with None, with what stands for that)
+    b":method": ("(request.method or None)", "(request.method or {missing})"),
+    b":path": ("(request.path or None)", "(request.path or {missing})"),
+    b":authority": (
+        "(None if request.host_missing else request.authority)",
+        "({missing} if request.host_missing else request.authority)",
+    ),
+    b"host": (
+        "(None if request.host_missing else request.authority)",
+        "({missing} if request.host_missing else request.authority)",
+    ),
+    b":scheme": ("(request.scheme or None)", "(request.scheme or {missing})"),
 }
 
 
 def _request_header(command: Command) -> Inline:
     main, alternative = _names(command)
-    first = _REQUEST_PSEUDO.get(main, "fields.get({main})")
+    first = _REQUEST_PSEUDO.get(main, ("fields.get({main})", "fields.get({main}, {missing})"))
     if alternative is None:
-        return _inline(first, main=main)
-    second = _REQUEST_PSEUDO.get(alternative, "fields.get({alternative})")
-    return _inline(f"({second} if (first := {first}) is None else first)", main=main, alternative=alternative)
+        return _inline(*first, main=main)
+    second = _REQUEST_PSEUDO.get(alternative, ("fields.get({alternative})", "fields.get({alternative}, {missing})"))
+    text, filled = (f"({given} if (first := {first[0]}) is None else first)" for given in second)
+    return _inline(text, filled, main=main, alternative=alternative)
 
 
 def _response_header(command: Command) -> Inline:
     main, alternative = _names(command)
     first = _response_value(main, "main")
     if alternative is None:
-        return _inline(first, main=main)
+        return _inline(*first, main=main)
     second = _response_value(alternative, "alternative")
-    return _inline(f"({second} if (first := {first}) is None else first)", main=main, alternative=alternative)
+    text, filled = (f"({given} if (first := {first[0]}) is None else first)" for given in second)
+    return _inline(text, filled, main=main, alternative=alternative)
 
 
-def _response_value(name: bytes, constant_name: str) -> str:
+def _response_value(name: bytes, constant_name: str) -> tuple[str, str]:
     if name == b":status":
-        return "(b'%d' % response.status if response.status else None)"
-    return f"answered.get({{{constant_name}}})"
+        status = "(b'%d' % response.status if response.status else {none})"
+        return status.replace("{none}", "None"), status.replace("{none}", "{missing}")
+    return f"answered.get({{{constant_name}}})", f"answered.get({{{constant_name}}}, {{missing}})"
 
 
-def _inline(text: str, **constants: object) -> Inline:
+def _inline(text: str, filled: str, **constants: object) -> Inline:
     """An expression with those of the constants that it names."""
-    return Inline(text, {name: value for name, value in constants.items() if f"{{{name}}}" in text})
+    return Inline(text, {name: value for name, value in constants.items() if f"{{{name}}}" in text}, filled)
 
 
 def _trailer(command: Command) -> Getter:

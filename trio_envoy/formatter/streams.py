@@ -38,10 +38,10 @@ def _flags(render: Callable[[int], str]) -> Row:
         return text
 
     text = "({rendered}.get(info.flags) or {text_of}(info.flags))"
-    return plain(Kind.TEXT, Inline(text, {"rendered": rendered, "text_of": text_of}))
+    return plain(Kind.TEXT, Inline(text, {"rendered": rendered, "text_of": text_of}, text))
 
 
-_PROTOCOLS: Final = {"": None, "HTTP/1.0": b"HTTP/1.0", "HTTP/1.1": b"HTTP/1.1", "HTTP/2": b"HTTP/2"}
+_PROTOCOLS: Final = {"HTTP/1.0": b"HTTP/1.0", "HTTP/1.1": b"HTTP/1.1", "HTTP/2": b"HTTP/2"}
 
 
 def _details(command: Command) -> Getter:
@@ -99,7 +99,14 @@ def _metadata(command: Command) -> Getter:
 
 ROWS: Final[Mapping[str, Row]] = {
     "ACCESS_LOG_TYPE": plain(Kind.TEXT, log_type),
-    "PROTOCOL": plain(Kind.TEXT, Inline("{protocols}.get(info.protocol)", {"protocols": _PROTOCOLS})),
+    "PROTOCOL": plain(
+        Kind.TEXT,
+        Inline(
+            "{protocols}.get(info.protocol)",
+            {"protocols": _PROTOCOLS},
+            "{protocols}.get(info.protocol, {missing})",
+        ),
+    ),
     "RESPONSE_CODE": _count("status"),
     "RESPONSE_CODE_DETAILS": Row(Kind.TEXT, _details, Takes.ARGUMENT),
     "RESPONSE_FLAGS": _flags(flags_short),

@@ -56,6 +56,7 @@ class Http1ClientConnection:
     Attributes:
         now: trio.current_time without the detour.
         protocol_error: why it was closed: the upstream broke the protocol (upstream_cx_protocol_error).
+        link: what the owner knows of it.
         asked_to_close: the upstream said `connection: close`, or speaks HTTP/1.0 (upstream_cx_close_notify).
         peer_closed: the upstream closed it, not we.
         cut_short: an exchange was under way when it was closed.
@@ -77,6 +78,7 @@ class Http1ClientConnection:
         "connection_id",
         "cut_short",
         "info",
+        "link",
         "now",
         "owner",
         "peer_closed",
@@ -98,6 +100,7 @@ class Http1ClientConnection:
         self.connection_id = channel.info.id
         self.info: StreamInfo | None = None
         self.owner = owner
+        self.link: Any = None
         self.reused = False
         self.protocol_error = False
         self.asked_to_close = False
@@ -242,7 +245,12 @@ class Http1ClientConnection:
                     await channel.wait_read()
             except OSError:
                 data = b""
-            self._received(data)
+            if data and self._request_error is None:  # as _received(), without the call
+                if info is not None:
+                    info.upstream_wire_bytes_received += len(data)
+                parser.feed(data)
+            else:
+                self._received(data)
             try:
                 while (message := messages.popleft() if messages else parser.next()) is not None:
                     if info is not None:

@@ -22,7 +22,7 @@ from trio_envoy.http.h1.parser import (
     READ_BYTES,
     Parser,
     field_bytes,
-    make_headers,
+    new_headers,
     values_of,
 )
 from trio_envoy.http.headers import Headers
@@ -141,7 +141,8 @@ class RequestParser(Parser[RequestMessage]):
         else:
             self.refused_header_bytes = header_bytes
             host = fields.pop(b"host", None)
-            headers = make_headers(list(fields.items()), fields)
+            headers = new_headers()
+            headers.first, headers.every = fields, None
             message = RequestMessage(method, host or b"", url, self._scheme, headers, size, header_bytes)
             self._add(message, host, fields.get(b"content-length"))
         return size

@@ -15,7 +15,7 @@ from trio_envoy.http.h1 import lenient
 from trio_envoy.http.h1.framing import Framing, Length, Tunnel, UntilClose
 from trio_envoy.http.h1.head import Field, HttpParserError
 from trio_envoy.http.h1.options import Http1Options, Http1Stats
-from trio_envoy.http.h1.parser import FIELD_BYTES, PLAIN_DIGITS, Parser, field_bytes, make_headers, values_of
+from trio_envoy.http.h1.parser import FIELD_BYTES, PLAIN_DIGITS, Parser, field_bytes, new_headers, values_of
 from trio_envoy.http.headers import Headers
 from trio_envoy.http.message import Response
 
@@ -112,7 +112,9 @@ class ResponseParser(Parser[ResponseMessage]):
             self._accept(b"HTTP/1.1", status, list(fields.items()), header_bytes)
         else:
             self.refused_header_bytes = header_bytes
-            message = ResponseMessage(status, make_headers(list(fields.items()), fields), header_bytes)
+            headers = new_headers()
+            headers.first, headers.every = fields, None
+            message = ResponseMessage(status, headers, header_bytes)
             self._add(message, fields.get(b"content-length"))
         return size
 

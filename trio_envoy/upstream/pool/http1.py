@@ -27,7 +27,7 @@ ALPN: Final = ("http/1.1",)
 
 
 class Link:
-    """One connection and its history; the owner that its codec gives it back to.
+    """One connection and its history.
 
     Attributes:
         connection: the codec, which is also the stream.
@@ -65,10 +65,6 @@ class Link:
         self.received = 0
         self.sent = 0
         channel.on_gone = self.report_gone
-
-    def give_back(self, connection: Http1ClientConnection) -> None:
-        """The exchange is over; a channel that is closed by now is of no further use."""
-        self._pool.returned(self)
 
     def count_bytes(self) -> None:
         """Add to the counters of the cluster what was moved since the last time."""
@@ -181,7 +177,8 @@ class Http1Pool(Pool):
         born = trio.current_time()
         channel = await self._dial(ALPN)
         link = Link(self, channel, born)
-        link.connection = Http1ClientConnection(channel, self._codec.options, self._codec.stats, link)
+        link.connection = Http1ClientConnection(channel, self._codec.options, self._codec.stats, self)
+        link.connection.link = link
         self._context.services.stats.count_late(link.count_bytes)
         return link
 
@@ -189,10 +186,11 @@ class Http1Pool(Pool):
         super()._begun()
         self._context.stats.upstream_cx_http1_total += 1
 
-    def returned(self, link: Link) -> None:
+    def give_back(self, connection: Http1ClientConnection) -> None:
         """A stream is over: use its connection for who waits, keep it, or count its end."""
         self._end()
-        connection, channel = link.connection, link.channel
+        link: Link = connection.link
+        channel = link.channel
         if channel.closed:
             if connection.protocol_error:
                 self._context.stats.upstream_cx_protocol_error += 1
@@ -201,7 +199,9 @@ class Http1Pool(Pool):
             self._closed(link, remote=connection.peer_closed, active=connection.cut_short)
         elif link.generation != self.generation or (self._limits_life and self._spent(link)):
             self._destroy(link, remote=False)
-        elif (channel.can_read or not self._edges) and channel.readable() and self._dead(link):  # it closed right behind the response
+        elif (
+            (channel.can_read or not self._edges) and channel.readable() and self._dead(link)
+        ):  # it closed right behind the response
             pass
         elif self._waiting:
             self._reuse(link)
