@@ -127,8 +127,23 @@ class ConnectionHandler:
     async def serve(self, channel: Channel) -> None:
         """Serve a connection to its end. The wall: nothing but cancellation leaves it."""
         info = channel.info
-        try:
-            await self._serve(channel)
+        info.listener = self._name
+        info.direction = self._direction
+        connection = Connection(channel, info, Guard(self._timers))
+        log = _ConnectionLog(info, self._access_logs) if self._access_logs else None
+        try:  # here and not in a method of its own: each wake-up walks through all coroutines of a task
+            try:
+                if not self._filters or await self._listener_filters(connection):
+                    chain = self._choose(connection, log)
+                    if chain is not None and chain.terminal is not None:
+                        await self._run(connection, chain)
+            finally:
+                connection.channel.close()
+                connection.guard.close()
+                for callback in connection.on_close:
+                    callback()
+                if log is not None:
+                    log.write()
         except (OSError, CloseConnection) as error:
             _LOG.debug("[C%d] closing: %s", info.id, error)
         except Exception as error:
@@ -150,25 +165,6 @@ class ConnectionHandler:
             error = ours
         self._server_stats.envoy_bug_failures += 1
         _LOG.error("[C%d] listener %s: a connection met a bug", info.id, self._name, exc_info=error)
-
-    async def _serve(self, channel: Channel) -> None:
-        info = channel.info
-        info.listener = self._name
-        info.direction = self._direction
-        connection = Connection(channel, info, Guard(self._timers))
-        log = _ConnectionLog(info, self._access_logs) if self._access_logs else None
-        try:
-            if not self._filters or await self._listener_filters(connection):
-                chain = self._choose(connection, log)
-                if chain is not None and chain.terminal is not None:
-                    await self._run(connection, chain)
-        finally:
-            connection.channel.close()
-            connection.guard.close()
-            for callback in connection.on_close:
-                callback()
-            if log is not None:
-                log.write()
 
     def _choose(self, connection: Connection, log: _ConnectionLog | None) -> Chain | None:
         info = connection.info

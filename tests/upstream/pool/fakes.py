@@ -19,6 +19,7 @@ class Codec:
         self.channel = channel
         self.connection = channel.info
         self.owner = owner
+        self.info = None
         self.protocol_error = self.peer_closed = self.asked_to_close = self.cut_short = False
 
     def release(self, *, broken=False, **facts):

@@ -368,9 +368,9 @@ class Http1ClientConnection:
             self.cut_short = not over
             self.channel.close()
         self.reused = True
-        self.info = None
         if self.owner is not None:
             self.owner.give_back(self)
+        self.info = None
 
 
 class Http1ResponseBody:

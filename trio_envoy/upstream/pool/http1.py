@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from functools import cached_property, partial
-from math import inf
+from math import inf, nan
 from typing import Final
 
 import trio
@@ -169,7 +169,7 @@ class Http1Pool(Pool):
         try:
             self._admit()
         except UpstreamFailure:
-            self._rest(link)
+            self._rest(link, link.now())
             raise
         return self._begin(link)
 
@@ -206,7 +206,9 @@ class Http1Pool(Pool):
         elif self._waiting:
             self._reuse(link)
         else:
-            self._rest(link)
+            info = connection.info
+            now = info.end if info is not None else nan  # known already when its stream is over
+            self._rest(link, now if now == now else link.now())
 
     def _spent(self, link: Link) -> bool:
         """Whether a connection has served enough, or lived long enough."""
@@ -227,11 +229,10 @@ class Http1Pool(Pool):
             else:
                 waiter.hand(self._begin(link))
                 return
-        self._rest(link)
+        self._rest(link, link.now())
 
-    def _rest(self, link: Link) -> None:
-        look = link.now  # called as a method it would be looked up in the class first
-        now = link.idle_since = look()
+    def _rest(self, link: Link, now: float) -> None:
+        link.idle_since = now
         self._idle.append(link)
         at = now + self._idle_timeout
         if self._max_duration != inf:
