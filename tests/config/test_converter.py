@@ -146,7 +146,7 @@ def test_a_survey_finds_the_same_in_a_tree_with_other_faults(converter, checked)
             typed_config:
               '@type': {HCM}
               stat_prefix: a
-              proxy_status_config: {{}}
+              append_local_overload: true
               route_config:
                 virtual_hosts:
                 - {{name: v, domains: ['*'], typed_per_filter_config: {{l: {{'@type': {LUA}}}}}}}
