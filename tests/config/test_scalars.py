@@ -103,7 +103,13 @@ def test_a_wrapper_and_its_own_form():
 
 @pytest.mark.parametrize(
     ("raw", "name"),
-    [("STRICT_DNS", "STRICT_DNS"), ("strict_dns", "STRICT_DNS"), (1, "STRICT_DNS"), (1.0, "STRICT_DNS"), ("1", "STRICT_DNS")],
+    [
+        ("STRICT_DNS", "STRICT_DNS"),
+        ("strict_dns", "STRICT_DNS"),
+        (1, "STRICT_DNS"),
+        (1.0, "STRICT_DNS"),
+        ("1", "STRICT_DNS"),
+    ],
 )
 def test_an_enum_in_any_spelling(raw, name):
     reader = scalars.enumeration(schema.enum("envoy.config.cluster.v3.Cluster.DiscoveryType"), None, keep=True)
