@@ -55,7 +55,7 @@ def _encoded(item: Any, it: int, further: int) -> Iterator[bytes | float]:
     elif "repeat" in item:
         for number in range(item["repeat"]):
             for inner in item["frames"]:
-                if "fields" in inner:
+                if isinstance(inner, Mapping) and "fields" in inner:
                     byte = chr(number % 256)
                     inner = {
                         **inner,

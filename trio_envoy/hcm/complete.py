@@ -82,6 +82,8 @@ def count_rejected(manager: HttpConnectionManager, info: StreamInfo) -> None:
 def _count_status(stats: HcmStats, listener: ListenerHttpStats, status: int) -> None:
     stats.downstream_rq_completed += 1
     listener.downstream_rq_completed += 1
+    if status < 100:  # an upstream may say so, and the like; no class counts it
+        return
     if status < 200:  # an upgrade
         stats.downstream_rq_1xx += 1
         listener.downstream_rq_1xx += 1
@@ -94,6 +96,6 @@ def _count_status(stats: HcmStats, listener: ListenerHttpStats, status: int) -> 
     elif status < 500:
         stats.downstream_rq_4xx += 1
         listener.downstream_rq_4xx += 1
-    else:
+    elif status < 600:
         stats.downstream_rq_5xx += 1
         listener.downstream_rq_5xx += 1

@@ -306,7 +306,7 @@ class HcmConnection:
         else:
             reply = (_TIMEOUTS if codec.request_complete else _EARLY_TIMEOUTS).get(cause)
         if reply is None:
-            self._abort(stream, 0, "downstream_local_disconnect")
+            self._abort(stream, 0, codec.end_details or "downstream_local_disconnect")
             return
         if codec.responded:
             self._abort(stream, reply.flag, reply.details)
@@ -342,7 +342,7 @@ class HcmConnection:
         stream.info.flags |= flag
         stream.info.details = details
         stats, codec = self._manager.stats, stream.codec
-        if not flag & (DC | DR | DPE):
+        if not (stream.info.flags & (DC | DR | DPE) or codec.end_details):  # else it was not we who wanted it
             stats.downstream_rq_tx_reset += 1
         stats.downstream_rq_rx_reset += 1
         codec.reset()

@@ -24,6 +24,7 @@ from trio_envoy.http.h2.sender import Sender
 from trio_envoy.http.h2.session import Session
 from trio_envoy.http.h2.state import Events, StreamState
 from trio_envoy.net.channel import Channel
+from trio_envoy.net.stream_info import DC, DPE
 from trio_envoy.util.wake import Wake
 
 HIGH_WATER: Final = 64 * 1024  # bytes that wait for the socket; above it bodies wait too
@@ -55,12 +56,14 @@ class Driver(Events, Generic[S]):
         stats: of its side.
         unflushed: bytes of bodies in the session since the last flush.
         details: why we closed it at once, as in %RESPONSE_CODE_DETAILS%; "" if we did not.
+        flag: that its streams get then.
         streams: by id.
         now: trio.current_time without the detour.
         flush_timeout: seconds for the peer to take the rest of a body that is all here; None: that of an idle stream.
     """
 
     details = ""
+    flag = DC
     flush_timeout: float | None = None
 
     def __init__(
@@ -134,7 +137,7 @@ class Driver(Events, Generic[S]):
         flood = self.session.floods.outbound(max(out.frames, self.session.taken), out.controls)
         if flood:  # the peer asks for too much at once, or reads too little of it
             setattr(self.stats, flood, getattr(self.stats, flood) + 1)
-            self.details = DETAILS[flood]
+            self.details, self.flag = DETAILS[flood], DPE
             self.channel.close()
 
     async def write(self) -> None:

@@ -85,13 +85,15 @@ class Http2ServerConnection(Driver[Http2ServerStream]):
                 async with trio.open_nursery() as tasks:
                     workers = self._workers = Workers(self, self.handler, self.context.timers, tasks)
                     ours = await self._read_until_over()
-                    self._count_active(local=ours or bool(self.details))
+                    if not self.details or self.flag != DC:  # a client that is not there any more is not counted
+                        self._count_active(local=ours or bool(self.details))
                     workers.end()
                     for stream in tuple(self.streams.values()):
                         if not stream.gone:
                             stream.end_details = stream.end_details or self.details
+                            stream.info.flags |= self.flag & DPE
                         stream.gone = True
-                        stream.cut(Cause.PEER_GONE)
+                        stream.cut(Cause.PEER_GONE if self.flag == DC else Cause.DRAIN)
                 self.flush()
                 delay = options.delayed_close_timeout
                 if ours and not await self.linger(delay) and delay:
@@ -346,7 +348,7 @@ class Http2ServerConnection(Driver[Http2ServerStream]):
         if self._resets.too_many(0.0 if stream is None else self.now() - stream.info.start):
             self.context.stats.downstream_rq_too_many_premature_resets += 1
             self.context.stats.downstream_cx_protocol_error += 1
-            self.details = "too_many_premature_resets"
+            self.details, self.flag = "too_many_premature_resets", 0
             self.channel.close()  # at once, without the grace of linger()
             raise BrokenPipeError(self.details)
 

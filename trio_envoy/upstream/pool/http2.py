@@ -22,7 +22,7 @@ from trio_envoy.net.channel import Channel
 from trio_envoy.stats.store import Scope
 from trio_envoy.upstream.host import Host
 from trio_envoy.upstream.options import ClusterOptions
-from trio_envoy.upstream.pool.base import Pool, PoolContext, Waiter
+from trio_envoy.upstream.pool.base import Line, Pool, PoolContext, Waiter
 from trio_envoy.util.log import logger
 
 ALPN: Final = ("h2",)
@@ -88,8 +88,10 @@ class Codec:
 class Http2Pool(Pool):
     """HTTP/2 connections to one host."""
 
-    def __init__(self, codec: Codec, host: Host, context: PoolContext, server_name: str) -> None:
-        super().__init__(host, context, server_name)
+    def __init__(
+        self, codec: Codec, host: Host, context: PoolContext, server_name: str, line: Line | None = None
+    ) -> None:
+        super().__init__(host, context, server_name, line)
         self._codec = codec
         self._links: list[Link] = []  # those that take streams, oldest first
         self._retired: set[Link] = set()
@@ -118,22 +120,30 @@ class Http2Pool(Pool):
         while True:
             if self._connecting * self._codec.options.max_streams <= len(self._waiting) and self._may_connect():
                 self._connecting += 1
-                self._context.keeper.tasks.start_soon(self._run)
+                self._context.keeper.tasks.start_soon(self._run, self._begun())
             waiter = Waiter(self._waiting)
             self._waiting.append(waiter)
             stream = await waiter.wait() or self.take()
             if stream is not None:
                 return stream
 
-    async def _run(self) -> None:
-        """The life of a connection. A fault of ours in it ends this connection alone."""
-        born = trio.current_time()
+    async def _run(self, born: float) -> None:
+        """The life of a connection."""
         try:
-            channel = await self._dial(ALPN)
+            channel = await self._dial(ALPN, born)
         except UpstreamFailure:
             return  # it is counted, and whoever waits knows
         finally:
             self._connecting -= 1
+        await self._live(channel, born)
+
+    async def adopt(self, channel: Channel, born: float) -> None:
+        """The life of a connection that another pool of the same line has made, and counted."""
+        self.stats.upstream_cx_http2_total += 1
+        await self._live(channel, born)
+
+    async def _live(self, channel: Channel, born: float) -> None:
+        """From the handshake to the end. A fault of ours in it ends this connection alone."""
         link = self._add(channel, born)
         try:
             await link.connection.run()
@@ -153,9 +163,9 @@ class Http2Pool(Pool):
         self._plan(link)
         return link
 
-    def _begun(self) -> None:
-        super()._begun()
+    def _begun(self) -> float:
         self._context.stats.upstream_cx_http2_total += 1
+        return super()._begun()
 
     def _serve_waiting(self) -> None:
         while self._waiting:
@@ -212,7 +222,8 @@ class Http2Pool(Pool):
         if connection.protocol_error:
             stats.upstream_cx_protocol_error += 1
         stats.upstream_rq_per_cx.record(connection.served)
-        self._ended(link.born, remote=not link.closing and not connection.protocol_error, active=connection.active > 0)
+        broken = connection.protocol_error  # then its streams were reset before it was closed, as far as Envoy counts
+        self._ended(link.born, remote=not link.closing and not broken, active=connection.active > 0 and not broken)
 
     def _count_bytes(self, link: Link) -> None:
         info, stats = link.connection.channel.info, self._context.stats
