@@ -38,7 +38,7 @@ async def test_an_answer_is_written_counted_and_logged(autojump_clock):
     assert entry.info.end - entry.info.start == pytest.approx(0.25)
 
 
-@pytest.mark.parametrize(("status", "name"), [(302, "3xx"), (404, "4xx"), (503, "5xx"), (999, "5xx")])
+@pytest.mark.parametrize(("status", "name"), [(302, "3xx"), (404, "4xx"), (503, "5xx"), (599, "5xx")])
 async def test_classes_of_statuses(status, name):
     exchange = Exchange(Managed(answering(Response(status, headers()))))
 
@@ -46,6 +46,16 @@ async def test_classes_of_statuses(status, name):
 
     assert exchange.counts[name] == 1
     assert counted(exchange.managed.services, "listener.127.0.0.1_0.http.ingress.downstream_rq_")[name] == 1
+
+
+@pytest.mark.parametrize("status", [99, 600, 999])
+async def test_what_is_in_no_class_is_counted_in_none(status):
+    exchange = Exchange(Managed(answering(Response(status, headers()))))
+
+    await exchange.run()
+
+    assert exchange.counts["completed"] == 1
+    assert not [name for name in exchange.counts if name.endswith("xx")]
 
 
 async def test_http2_is_counted_as_such():
