@@ -48,6 +48,21 @@ class UseDownstreamHttpConfig:
 
 
 @attrs.frozen(kw_only=True)
+class AutoHttpConfig:
+    """The version that the TLS handshake agrees upon (ALPN).
+
+    Attributes:
+        http_protocol_options: HTTP/1.
+        http2_protocol_options: HTTP/2.
+    """
+
+    __proto__: ClassVar[str] = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions.AutoHttpConfig"
+
+    http_protocol_options: Http1ProtocolOptions | None = None
+    http2_protocol_options: Http2ProtocolOptions | None = None
+
+
+@attrs.frozen(kw_only=True)
 class HttpProtocolOptions:
     """Protocols of a cluster (oneof upstream_protocol_options, required).
 
@@ -56,6 +71,7 @@ class HttpProtocolOptions:
         upstream_http_protocol_options: what TLS takes from the request.
         explicit_http_config: one version.
         use_downstream_protocol_config: the client's version.
+        auto_config: the version that the TLS handshake agrees upon.
     """
 
     __proto__: ClassVar[str] = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
@@ -64,3 +80,4 @@ class HttpProtocolOptions:
     upstream_http_protocol_options: UpstreamHttpProtocolOptions | None = None
     explicit_http_config: ExplicitHttpConfig | None = None
     use_downstream_protocol_config: UseDownstreamHttpConfig | None = None
+    auto_config: AutoHttpConfig | None = None

@@ -22,6 +22,7 @@ from trio_envoy.config.protocol import (
 from trio_envoy.config.upstreams import HttpProtocolOptions as ProtocolExtension
 from trio_envoy.errors import ConfigError
 from trio_envoy.http.h2.options import Http2Options
+from trio_envoy.upstream.transport import scheme_of
 
 EXTENSION: Final = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 DEFAULT_CONNECT_TIMEOUT: Final = 5.0  # s; Cluster.connect_timeout
@@ -38,6 +39,7 @@ class Version(enum.Enum):
     HTTP1 = enum.auto()
     HTTP2 = enum.auto()
     DOWNSTREAM = enum.auto()  # that of the client
+    AUTO = enum.auto()  # that of ALPN
 
 
 @attrs.frozen(eq=False)
@@ -76,6 +78,9 @@ class ClusterOptions:
         """
         extension = _extension(config)
         version, http1, http2 = _current(extension) if extension else _deprecated(config)
+        if version is Version.AUTO and scheme_of(config) != b"https":
+            text = f"ALPN configured for cluster {config.name} which has a non-ALPN transport socket"
+            raise ConfigError(text, at=extension, field="auto_config")
         source = extension or config
         common = source.common_http_protocol_options or _NOTHING_COMMON
         upstream = source.upstream_http_protocol_options or _NOTHING_UPSTREAM
@@ -123,6 +128,8 @@ def _current(config: ProtocolExtension) -> _Versions:
     if (explicit := config.explicit_http_config) is not None:
         version = Version.HTTP1 if explicit.http2_protocol_options is None else Version.HTTP2
         return version, explicit.http_protocol_options, explicit.http2_protocol_options
+    if (auto := config.auto_config) is not None:
+        return Version.AUTO, auto.http_protocol_options, auto.http2_protocol_options
     downstream = config.use_downstream_protocol_config
     assert downstream is not None, "one of them is required"
     return Version.DOWNSTREAM, downstream.http_protocol_options, downstream.http2_protocol_options

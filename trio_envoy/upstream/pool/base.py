@@ -96,6 +96,23 @@ class Waiter:
         reschedule(self._task)
 
 
+class Line:
+    """Those who wait for a stream on one host, and the connections that may serve them.
+
+    A pool has one of its own; pools of one host that take each other's connections have one together.
+
+    Attributes:
+        waiting: first come, first served.
+        connections: so many are connecting, idle or busy.
+    """
+
+    __slots__ = ("connections", "waiting")
+
+    def __init__(self) -> None:
+        self.waiting: deque[Waiter] = deque()
+        self.connections = 0
+
+
 class Pool:
     """Base of all pools.
 
@@ -105,7 +122,7 @@ class Pool:
         stats: of the cluster.
     """
 
-    def __init__(self, host: Host, context: PoolContext, name: str) -> None:
+    def __init__(self, host: Host, context: PoolContext, name: str, line: Line | None = None) -> None:
         """An empty pool.
 
         Args:
@@ -113,6 +130,7 @@ class Pool:
             context: what the pools of the cluster share.
             name: what requests call the upstream, for auto_sni and auto_san_validation; "" leaves TLS to the transport
                 socket.
+            line: that it has together with other pools.
         """
         self.host = host
         self.planned = inf
@@ -123,8 +141,8 @@ class Pool:
         wanted = context.options.upstream
         self._server_name = name if wanted.auto_sni and parse_ip(name) is None else ""
         self._verified_name = name if wanted.auto_san_validation else ""
-        self._waiting: deque[Waiter] = deque()
-        self._connections = 0  # connecting, idle or busy
+        self._line = Line() if line is None else line
+        self._waiting = self._line.waiting
 
     def take(self) -> ClientStream | None:
         """A stream on a connection that is there, or None.
@@ -207,7 +225,7 @@ class Pool:
 
     def _may_connect(self) -> bool:
         """Whether the circuit breaker lets a connection be made; counts if not."""
-        if self._context.breakers.connections.free or not self._connections:
+        if self._context.breakers.connections.free or not self._line.connections:
             return True
         self._context.stats.upstream_cx_overflow += 1
         return False
@@ -218,11 +236,12 @@ class Pool:
         while waiting:
             waiting.popleft().fail(UpstreamFailure(reason, failure.flag, transport=transport, sent=False))
 
-    async def _dial(self, alpn: Sequence[str]) -> Channel:
-        """A new connection, counted; the caller counts its end by _ended().
+    async def _dial(self, alpn: Sequence[str], born: float) -> Channel:
+        """A new connection, counted by _begun(); the caller counts its end by _ended().
 
         Args:
             alpn: protocols to offer over TLS.
+            born: what _begun() gave.
 
         Raises:
             UpstreamFailure: it could not be made; that is counted, and whoever waits in the pool fails with it.
@@ -231,10 +250,8 @@ class Pool:
         """
         context, host = self._context, self.host
         stats = context.stats
-        start = trio.current_time()
         channel: Channel | None = None
         failure: UpstreamFailure | None = None
-        self._begun()
         try:
             with trio.move_on_after(context.options.connect_timeout):
                 channel = await context.dialer.dial(
@@ -245,8 +262,8 @@ class Pool:
                     alpn=alpn,
                 )
                 info = channel.info
-                info.connect_start, info.connect_end = start, trio.current_time()
-                stats.upstream_cx_connect_ms.record((info.connect_end - start) * 1000)
+                info.connect_start, info.connect_end = born, trio.current_time()
+                stats.upstream_cx_connect_ms.record((info.connect_end - born) * 1000)
                 return channel
             stats.upstream_cx_connect_timeout += 1
             failure = UpstreamFailure(TIMEOUT, UF, sent=False)
@@ -258,17 +275,19 @@ class Pool:
                 stats.upstream_cx_connect_fail += 1
                 self._fail_waiting(failure)
             if channel is None:
-                self._ended(start, remote=failure is not None and failure.reason == REMOTE, active=False)
+                self._ended(born, remote=failure is not None and failure.reason == REMOTE, active=False)
         raise failure
 
-    def _begun(self) -> None:
+    def _begun(self) -> float:
+        """Count the beginning of a connection, and its room; gives the trio time."""
         host, stats = self.host, self._context.stats
-        self._connections += 1
+        self._line.connections += 1
         self._context.breakers.connections.take()
         host.cx_total += 1
         host.cx_active += 1
         stats.upstream_cx_total += 1
         stats.upstream_cx_active += 1
+        return trio.current_time()
 
     def _ended(self, born: float, *, remote: bool, active: bool) -> None:
         """Count the end of a connection.
@@ -279,7 +298,7 @@ class Pool:
             active: streams were under way on it.
         """
         stats = self._context.stats
-        self._connections -= 1
+        self._line.connections -= 1
         self._context.breakers.connections.give()
         self.host.cx_active -= 1
         stats.upstream_cx_active -= 1
@@ -299,5 +318,5 @@ class Pool:
 
     def _room(self) -> None:
         """A connection has ended: who waits longest may make one, if the breaker allows."""
-        if self._waiting and (self._context.breakers.connections.free or not self._connections):
+        if self._waiting and (self._context.breakers.connections.free or not self._line.connections):
             self._waiting.popleft().hand(None)

@@ -21,7 +21,7 @@ from trio_envoy.net.channel import Channel
 from trio_envoy.stats.store import Scope
 from trio_envoy.upstream.host import Host
 from trio_envoy.upstream.options import ClusterOptions
-from trio_envoy.upstream.pool.base import Pool, PoolContext, Waiter
+from trio_envoy.upstream.pool.base import Line, Pool, PoolContext, Waiter
 
 ALPN: Final = ("http/1.1",)
 
@@ -108,8 +108,8 @@ class Http1Pool(Pool):
         generation: counts drains; a connection of an earlier one is not used again.
     """
 
-    def __init__(self, codec: Codec, host: Host, context: PoolContext, name: str) -> None:
-        super().__init__(host, context, name)
+    def __init__(self, codec: Codec, host: Host, context: PoolContext, name: str, line: Line | None = None) -> None:
+        super().__init__(host, context, name, line)
         self.keeper = context.keeper
         self.generation = 0
         self._idle: deque[Link] = deque()  # the one that has rested longest is the first
@@ -174,17 +174,24 @@ class Http1Pool(Pool):
         return self._begin(link)
 
     async def _connect(self) -> Link:
-        born = trio.current_time()
-        channel = await self._dial(ALPN)
+        born = self._begun()
+        return self._link(await self._dial(ALPN, born), born)
+
+    def _link(self, channel: Channel, born: float) -> Link:
         link = Link(self, channel, born)
         link.connection = Http1ClientConnection(channel, self._codec.options, self._codec.stats, self)
         link.connection.link = link
         self._context.services.stats.count_late(link.count_bytes)
         return link
 
-    def _begun(self) -> None:
-        super()._begun()
+    def adopt(self, channel: Channel, born: float) -> None:
+        """Take over a connection that another pool of the same line has made, and counted."""
+        self.stats.upstream_cx_http1_total += 1
+        self._reuse(self._link(channel, born))
+
+    def _begun(self) -> float:
         self._context.stats.upstream_cx_http1_total += 1
+        return super()._begun()
 
     def give_back(self, connection: Http1ClientConnection) -> None:
         """A stream is over: use its connection for who waits, keep it, or count its end."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from trio_envoy.upstream.breakers import Breakers
 from trio_envoy.upstream.context import ClusterContext, LbContext
@@ -13,9 +14,14 @@ from trio_envoy.upstream.pool import http1
 from trio_envoy.upstream.pool.base import Pool, PoolContext
 from trio_envoy.upstream.pool.keeper import Keeper
 
+if TYPE_CHECKING:
+    from trio_envoy.upstream.pool.http2 import Http2Pool
+
 _PRIORITY: Final = 1  # the bit of a pool's key
 _HTTP2: Final = 2  # added to the priority: the key of a pool that speaks HTTP/2
 _TCP: Final = 4  # of one whose connections carry bytes
+_AUTO: Final = 8  # of one that speaks what ALPN says
+_FIRST_KEYS: Final = {Version.HTTP2: _HTTP2, Version.AUTO: _AUTO}
 _DOWNSTREAM_HTTP2: Final = "HTTP/2"
 
 
@@ -39,10 +45,11 @@ class Pools:
         self._keeper = keeper
         self._contexts: dict[int, PoolContext] = {}  # by priority
         self._options = options
-        self._make_http1: MakePool | None = None
-        self._make_http2: MakePool | None = None
+        self._make_http1: partial[http1.Http1Pool] | None = None
+        self._make_http2: partial[Http2Pool] | None = None
+        self._make_auto: MakePool | None = None
         self._version = options.version
-        self._first_key = _HTTP2 if options.version is Version.HTTP2 else 0
+        self._first_key = _FIRST_KEYS.get(options.version, 0)
         self._name = options.upstream.override_auto_sni_header.lower().encode()
         if options.upstream.auto_sni or options.upstream.auto_san_validation:
             self.find = self._find_named
@@ -80,10 +87,14 @@ class Pools:
 
     def _make(self, host: Host, key: int, name: str | None = None) -> Pool:
         context = self._context(key & _PRIORITY)
-        make = self._http2() if key & _HTTP2 else self._tcp() if key & _TCP else self._http1()
-        pool = host.pools[key if name is None else (key, name.lower())] = make(host, context, name or "")
+        pool = host.pools[key if name is None else (key, name.lower())] = self._maker(key)(host, context, name or "")
         context.breakers.count_pools(1)
         return pool
+
+    def _maker(self, key: int) -> MakePool:
+        if key & _AUTO:
+            return self._auto()
+        return self._http2() if key & _HTTP2 else self._tcp() if key & _TCP else self._http1()
 
     def tcp(self, host: Host, context: LbContext) -> Pool:
         """The pool for connections that carry the bytes of one stream."""
@@ -106,17 +117,24 @@ class Pools:
             )
         return context
 
-    def _http1(self) -> MakePool:
+    def _http1(self) -> partial[http1.Http1Pool]:
         if self._make_http1 is None:
             self._make_http1 = http1.pool_maker(self._options, self._cluster.scope)
         return self._make_http1
 
-    def _http2(self) -> MakePool:
+    def _http2(self) -> partial[Http2Pool]:
         if self._make_http2 is None:
             from trio_envoy.upstream.pool import http2  # its codec takes long to load
 
             self._make_http2 = http2.pool_maker(self._options, self._cluster.scope)
         return self._make_http2
+
+    def _auto(self) -> MakePool:
+        if self._make_auto is None:
+            from trio_envoy.upstream.pool import auto  # few need it
+
+            self._make_auto = auto.pool_maker(self._options, self._http1(), self._http2)
+        return self._make_auto
 
     @staticmethod
     def _tcp() -> MakePool:

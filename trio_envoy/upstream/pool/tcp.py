@@ -38,8 +38,8 @@ class TcpPool(Pool):
                 self._waiting.append(waiter)
             await waiter.wait()
             waited = True
-        born = trio.current_time()
-        channel = await self._dial(())
+        born = self._begun()
+        channel = await self._dial((), born)
         try:
             self._admit()
         except UpstreamFailure:
