@@ -400,12 +400,11 @@ class Exchange(LbContext):
             self._grpc_body = response.body
 
     def _count_grpc_status(self, status: bytes | None) -> None:
-        host = self.host
-        assert host is not None, "see _judge_grpc"
+        assert self.host is not None, "see _judge_grpc"
         if grpc.is_server_fault(status):
-            host.rq_error += 1
+            _blame(self.host)
         else:
-            host.rq_success += 1
+            self.host.rq_success += 1
 
     def _retries(self, wanted: bool) -> bool:
         """Whether there will be one more attempt: the policy wants it, and the limits allow it."""
