@@ -74,8 +74,11 @@ parity-record: $(VENV)/.oracle  ## record the real Envoy's answers
 sweep: $(VENV)/.oracle  ## thousands of changed configurations through --mode validate of both; SWEEP='--count 5000 --seed 2 --pairs'
 	@$(BIN)/python -m tests.parity.sweep $(SWEEP)
 
-bench: $(VENV)/.oracle  ## cost per request beside the real Envoy; writes docs/benchmarks.md (needs wrk, h2load, nginx)
-	@$(BIN)/python -m tests.bench
+bench: $(VENV)/.oracle  ## ours beside the real Envoy and other proxies, half an hour; writes docs/benchmarks.md (needs wrk, h2load, nginx, haproxy, nghttpd)
+	@$(BIN)/python -m tests.bench $(BENCH)
+
+bench-quick: $(VENV)/.oracle  ## five rows, ours beside the real Envoy, under 2 minutes (needs wrk, h2load, nginx)
+	@$(BIN)/python -m tests.bench --quick
 
 build: $(VENV)/.lint  ## wheel and sdist
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check build

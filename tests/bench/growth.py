@@ -1,17 +1,20 @@
 """Rows of growth: the same request while the configuration around it grows."""
 
+import statistics
 from collections.abc import Callable, Sequence
 
 import attrs
 
 from tests.bench.configuration import Front
 from tests.bench.load import Wrk
-from tests.bench.results import Bound, Figure, Result, Traffic, median_cost
+from tests.bench.processes import BenchError
+from tests.bench.results import Bound, Figure, Result, Sample, Traffic
 from tests.bench.setting import Setting
-from tests.bench.traffic import both
+from tests.bench.traffic import Task, alternate, reasons
 
 _SIZES = (10, 100, 1_000, 10_000)
 _CONNECTIONS = 32
+_FLAT = 1.1  # a growth of ours that is only noise; to be reached for
 
 
 @attrs.frozen
@@ -44,15 +47,28 @@ def growth(
     """A row for each size, and what the largest costs against the smallest; bounded: must not exceed Envoy's growth."""
 
     def measure(setting: Setting) -> Sequence[Result]:
-        rows = [_row(setting, shape(setting.origins.http, size)) for size in _SIZES]
-        envoy = median_cost(rows[-1].envoy) / median_cost(rows[0].envoy)
-        ours = median_cost(rows[-1].ours) / median_cost(rows[0].ours)
-        bound = Bound(1.0, 1.0 / envoy) if bounded else None  # reach for: flat
+        """All sizes of both take turns."""
+        steps = [shape(setting.origins.http, size) for size in _SIZES]
+        samples, failed = alternate(
+            setting,
+            {
+                f"{proxy.name}, {step.title}": Task(proxy, step.front, Wrk("/64", _CONNECTIONS, host=step.host))
+                for step in steps
+                for proxy in (setting.envoy, setting.ours)
+            },
+        )
+        if failed:
+            raise BenchError(reasons(failed))
+        envoy, ours = list(samples.values())[::2], list(samples.values())[1::2]
+        theirs, mine = _grown(envoy[0], envoy[-1]), _grown(ours[0], ours[-1])
+        bound = Bound(1.0, _FLAT / statistics.median(theirs)) if bounded else None
         title = f"{_SIZES[-1]:,} {name} against {_SIZES[0]}, CPU per request"
-        return (*rows, Figure(title, "times", (envoy,), (ours,), bound))
+        rows = [Traffic(step.title, envoy[index], ours[index]) for index, step in enumerate(steps)]
+        return (*rows, Figure(title, "times", theirs, mine, bound))
 
     return measure
 
 
-def _row(setting: Setting, step: Step) -> Traffic:
-    return Traffic(step.title, *both(setting, Wrk("/64", _CONNECTIONS, host=step.host), step.front))
+def _grown(small: Sequence[Sample], large: Sequence[Sample]) -> Sequence[float]:
+    """How many times dearer, round by round."""
+    return [after.cost / before.cost for before, after in zip(small, large, strict=True)]

@@ -14,7 +14,8 @@ _CLOSED = Wrk("/64", 64)
 
 def half_load(setting: Setting) -> Sequence[Result]:
     """A closed loop finds the rate, in one round; the row and the p99 are of the open loop."""
-    rate = int(min(map(median_rate, both(attrs.evolve(setting, rounds=1), _CLOSED))) / 2)
+    capacities = both(attrs.evolve(setting, rounds=1), _CLOSED)
+    rate = int(min(map(median_rate, capacities)) / 2)
     envoy, ours = both(setting, Paced(rate))
     title = f"open loop at half load: HTTP/1.1, 64 B, {rate} req/s"
     return (

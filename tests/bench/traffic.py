@@ -4,7 +4,8 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeVar
+
+import attrs
 
 from tests.bench.configuration import Front
 from tests.bench.load import Generator
@@ -13,9 +14,16 @@ from tests.bench.proxies import Proxy, Started, started
 from tests.bench.results import Bound, Result, Sample, Traffic
 from tests.bench.setting import Setting
 
-K = TypeVar("K")
-
 _WARM_UP = 1  # s
+
+
+@attrs.frozen
+class Task:
+    """A proxy, what it has to do, and the load that it gets in its turn."""
+
+    proxy: Proxy
+    front: Front
+    load: Generator
 
 
 def http(setting: Setting) -> Front:
@@ -46,9 +54,9 @@ def traffic(
             envoy, ours = both(setting, load, front(setting))
             return (Traffic(title, envoy, ours, bound=bound),)
         proxies: Sequence[Proxy] = (setting.envoy, setting.ours, *setting.others)
-        samples, failed = alternate(setting, {proxy.name: (proxy, front(setting)) for proxy in proxies}, load)
+        samples, failed = alternate(setting, {proxy.name: Task(proxy, front(setting), load) for proxy in proxies})
         if setting.envoy.name in failed or setting.ours.name in failed:
-            raise BenchError(_reasons(failed))
+            raise BenchError(reasons(failed))
         envoy, ours = samples.pop(setting.envoy.name), samples.pop(setting.ours.name)
         return (Traffic(title, envoy, ours, samples, {**setting.absent, **failed}, bound),)
 
@@ -61,22 +69,22 @@ def both(setting: Setting, load: Generator, front: Front | None = None) -> tuple
     Raises:
         BenchError: one of them failed.
     """
-    task = front or http(setting)
-    samples, failed = alternate(setting, {proxy.name: (proxy, task) for proxy in (setting.envoy, setting.ours)}, load)
+    samples, failed = alternate(
+        setting, {proxy.name: Task(proxy, front or http(setting), load) for proxy in (setting.envoy, setting.ours)}
+    )
     if failed:
-        raise BenchError(_reasons(failed))
+        raise BenchError(reasons(failed))
     return samples[setting.envoy.name], samples[setting.ours.name]
 
 
 def alternate(
-    setting: Setting, tasks: Mapping[str, tuple[Proxy, Front]], load: Generator, on: frozenset[int] | None = None
+    setting: Setting, tasks: Mapping[str, Task], on: frozenset[int] | None = None
 ) -> tuple[dict[str, Sequence[Sample]], Mapping[str, str]]:
     """The rounds of each that lived through all of them; and of the others why not.
 
     Args:
         setting: how many rounds, how long.
         tasks: what to start, by name.
-        load: what each gets in its turn.
         on: the cores for proxies and load; None: those of the setting.
     """
     samples: dict[str, list[Sample]] = {name: [] for name in tasks}
@@ -84,16 +92,16 @@ def alternate(
     load_cores = on or setting.other_cores
     with contextlib.ExitStack() as stack:
         up: dict[str, Started] = {}
-        for name, (proxy, front) in tasks.items():
+        for name, task in tasks.items():
             place = Path(stack.enter_context(TemporaryDirectory()))
             with _noted(failed, name):
-                up[name] = stack.enter_context(started(proxy, place, front, on or setting.proxy_cores))
-                load.run(up[name].target, _WARM_UP, load_cores)
+                up[name] = stack.enter_context(started(task.proxy, place, task.front, on or setting.proxy_cores))
+                task.load.run(up[name].target, _WARM_UP, load_cores)
         for name in setting.turns(list(up)):
             if name not in failed:
                 with _noted(failed, name):
                     before = cpu_seconds(up[name].process.pid)
-                    counted = load.run(up[name].target, setting.seconds, load_cores)
+                    counted = tasks[name].load.run(up[name].target, setting.seconds, load_cores)
                     samples[name].append(Sample(counted, cpu_seconds(up[name].process.pid) - before))
     return {name: taken for name, taken in samples.items() if name not in failed}, failed
 
@@ -107,5 +115,6 @@ def _noted(failed: dict[str, str], name: str) -> Iterator[None]:
         failed[name] = str(error)
 
 
-def _reasons(failed: Mapping[str, str]) -> str:
+def reasons(failed: Mapping[str, str]) -> str:
+    """What failed, in one line."""
     return "; ".join(f"{name}: {why}" for name, why in failed.items())

@@ -7,7 +7,7 @@ from tests.bench.load import Wrk
 from tests.bench.processes import BenchError
 from tests.bench.results import Figure, Result, Sample, Traffic
 from tests.bench.setting import Setting
-from tests.bench.traffic import alternate
+from tests.bench.traffic import Task, alternate, reasons
 
 _LOAD = Wrk("/64", 64)
 
@@ -15,13 +15,13 @@ _LOAD = Wrk("/64", 64)
 def workers(setting: Setting) -> Sequence[Result]:
     """One worker and two of each proxy, in turns: cost and rate, and the rate of two against one."""
     tasks = {
-        f"{proxy.name}, {count}": (proxy, Front(setting.origins.http, workers=count))
+        f"{proxy.name}, {count}": Task(proxy, Front(setting.origins.http, workers=count), _LOAD)
         for count in (1, 2)
         for proxy in (setting.envoy, setting.ours)
     }
-    samples, failed = alternate(setting, tasks, _LOAD, setting.proxy_cores | setting.other_cores)
+    samples, failed = alternate(setting, tasks, setting.proxy_cores | setting.other_cores)
     if failed:
-        raise BenchError(str(failed))
+        raise BenchError(reasons(failed))
     envoy_1, ours_1, envoy_2, ours_2 = (samples[name] for name in tasks)
     return (
         Traffic("1 worker, HTTP/1.1, 64 B, 64 connections, cores shared with the load", envoy_1, ours_1),
