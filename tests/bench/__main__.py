@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
         return 1
     print(f"\n{tables(results)}")
     failed = any(result.failure for result in results)
-    if not (options.rows or options.quick or options.alone or options.envoy_twice or failed):
+    if not (any(vars(options).values()) or failed):  # whole runs only
         _DOCUMENT.write_text(document(results, setting, (time.monotonic() - begin) / 60))
     return 1 if failed else 0
 
@@ -75,7 +75,7 @@ def _measure(row: Row, setting: Setting) -> list[Result]:
     print(f"{row.name} ...", file=sys.stderr, flush=True)
     try:
         return list(row.measure(setting))
-    except BenchError as error:
+    except (BenchError, OSError) as error:
         return [Figure(row.name, "", failure=str(error))]
 
 

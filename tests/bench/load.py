@@ -227,9 +227,12 @@ def percentile(ordered: Sequence[int], fraction: float) -> float | None:
 
 def _run(command: list[str], seconds: int, on: frozenset[int]) -> str:
     with pinned(on):
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds + 30, check=False
-        )
+        try:
+            done = subprocess.run(
+                command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds + 30, check=False
+            )
+        except subprocess.TimeoutExpired as error:
+            raise BenchError(f"{Path(command[0]).name} did not end") from error
     if done.returncode != 0:
         raise BenchError(f"{Path(command[0]).name} failed: {done.stderr or done.stdout}")
     return done.stdout

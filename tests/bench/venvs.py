@@ -21,15 +21,15 @@ def environment(requirements: Path) -> Path:
     place = mine / "peers" / requirements.stem
     done = place / "installed.txt"
     if not done.exists() or done.read_text() != requirements.read_text():
-        venv.create(place, clear=True, with_pip=True)
         pip = [str(place / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         try:
+            venv.create(place, clear=True, with_pip=True)
             subprocess.run(
                 [*pip, "-r", str(requirements)], capture_output=True, text=True, timeout=_PATIENCE, check=True
             )
         except subprocess.TimeoutExpired as error:
-            raise BenchError(f"pip install -r {requirements.name} takes too long") from error
+            raise BenchError(f"{requirements.name} takes too long to install") from error
         except subprocess.CalledProcessError as error:
-            raise BenchError(f"pip install -r {requirements.name} failed: {error.stderr}") from error
+            raise BenchError(f"{error} {error.stderr or error.output}") from error
         done.write_text(requirements.read_text())
     return place / "bin"

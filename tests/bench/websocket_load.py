@@ -1,5 +1,6 @@
 """`python -m tests.bench.websocket_load port seconds connections`: echoes of 125 bytes, one at a time on each."""
 
+import contextlib
 import select
 import socket
 import sys
@@ -23,13 +24,23 @@ def load(port: int, seconds: float, connections: int) -> tuple[list[float], floa
     Raises:
         ConnectionError: an echo was wrong or did not come.
     """
-    poller = select.epoll()
-    sockets = {connection.fileno(): connection for connection in (_upgraded(port) for _ in range(connections))}
+    with contextlib.ExitStack() as stack:
+        poller = stack.enter_context(select.epoll())
+        sockets = {}
+        for _ in range(connections):
+            connection = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=_PATIENCE))
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            _upgrade(connection)
+            poller.register(connection, select.EPOLLIN)
+            sockets[connection.fileno()] = connection
+        return _load(poller, sockets, seconds)
+
+
+def _load(poller: select.epoll, sockets: dict[int, socket.socket], seconds: float) -> tuple[list[float], float]:
     begin = time.perf_counter()
     sent = dict.fromkeys(sockets, begin)
     times: list[float] = []
-    for number, connection in sockets.items():
-        poller.register(number, select.EPOLLIN)
+    for connection in sockets.values():
         connection.sendall(_QUESTION)
     while sent:
         ready = poller.poll(_PATIENCE)
@@ -45,9 +56,7 @@ def load(port: int, seconds: float, connections: int) -> tuple[list[float], floa
     return times, time.perf_counter() - begin
 
 
-def _upgraded(port: int) -> socket.socket:
-    connection = socket.create_connection(("127.0.0.1", port), timeout=_PATIENCE)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+def _upgrade(connection: socket.socket) -> None:
     connection.sendall(_UPGRADE)
     head = b""
     while not head.endswith(b"\r\n\r\n"):
@@ -55,7 +64,6 @@ def _upgraded(port: int) -> socket.socket:
         if not more or not b"HTTP/1.1 101".startswith(head[:12]):
             raise ConnectionError(f"no upgrade: {head!r}")
         head += more
-    return connection
 
 
 def _expect(connection: socket.socket, message: bytes) -> None:
