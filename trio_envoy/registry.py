@@ -39,6 +39,7 @@ class Category(StrEnum):
     )
     ORIGINAL_IP_DETECTION = "envoy.http.original_ip_detection"  # (config, Services) -> hcm.client_address.Detector
     EARLY_HEADER_MUTATION = "envoy.http.early_header_mutation"  # (config, Services) -> hcm.early_mutation.EarlyMutation
+    HEADER_FORMATTER = "envoy.http.stateful_header_formatters"  # (config) -> http.spelling.Remember
     REQUEST_ID = "envoy.request_id"  # (config, Services) -> hcm.request_id.NewId
     UPSTREAM_OPTIONS = "envoy.upstream_options"  # config only, read by upstream
 

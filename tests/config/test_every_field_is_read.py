@@ -32,9 +32,6 @@ MEANINGLESS = {
     ),
     "envoy.config.cluster.v3.Cluster.per_connection_buffer_limit_bytes": "bodies are pulled, see docs/differences.md",
     "envoy.config.cluster.v3.Cluster.round_robin_lb_config": "the message has no field that is supported",
-    "envoy.config.core.v3.Http1ProtocolOptions.HeaderKeyFormat.proper_case_words": (
-        "the only format that is supported: that there is a HeaderKeyFormat says it"
-    ),
     "envoy.config.core.v3.Node.metadata": "only shown by /server_info and /config_dump, which show the file itself",
     "envoy.config.endpoint.v3.ClusterLoadAssignment.cluster_name": "tells assignments apart where they are fetched",
     "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import attrs
 
+from trio_envoy.config.core import TypedExtensionConfig
 from trio_envoy.config.types import Percent
 
 
@@ -80,11 +81,13 @@ class HeaderKeyFormat:
 
     Attributes:
         proper_case_words: Like-This.
+        stateful_formatter: an extension that looks at each head that comes in, and decides how it goes on.
     """
 
     __proto__: ClassVar[str] = "envoy.config.core.v3.Http1ProtocolOptions.HeaderKeyFormat"
 
     proper_case_words: ProperCaseWords | None = None
+    stateful_formatter: TypedExtensionConfig | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from trio_envoy.http.spelling import Spelling
+
 
 class Headers:
     """Ordered header fields with lower-case bytes names.
@@ -14,9 +16,12 @@ class Headers:
     Attributes:
         first: the first value of each name, to be looked at, not changed.
         every: all fields, when a name is there more than once; else None. For the codecs' fast paths.
+        spelling: how HTTP/1 writes the names; None: in lower case (h1/spelled.py has those that remember).
     """
 
     __slots__ = ("every", "first")
+
+    spelling: Spelling | None = None
 
     def __init__(self, items: Iterable[tuple[bytes, bytes]] = ()) -> None:
         every = list(items)

@@ -21,6 +21,7 @@ from trio_envoy.config.protocol import (
 )
 from trio_envoy.config.upstreams import HttpProtocolOptions as ProtocolExtension
 from trio_envoy.errors import ConfigError
+from trio_envoy.http.h1.options import Http1Options
 from trio_envoy.http.h2.options import Http2Options
 from trio_envoy.upstream.transport import scheme_of
 
@@ -90,7 +91,8 @@ class ClusterOptions:
                 at=config,
                 field="max_requests_per_connection",
             )
-        Http2Options.of_upstream(http2, common)  # now it is told what is wrong with them
+        Http1Options.of_upstream(http1, common)  # now it is told what is wrong with them
+        Http2Options.of_upstream(http2, common)
         requests = common.max_requests_per_connection or config.max_requests_per_connection
         return cls(
             version=version,

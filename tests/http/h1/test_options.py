@@ -1,3 +1,6 @@
+import pytest
+
+from trio_envoy.config.core import TypedExtensionConfig
 from trio_envoy.config.protocol import (
     HeaderKeyFormat,
     HeadersWithUnderscoresAction,
@@ -5,6 +8,8 @@ from trio_envoy.config.protocol import (
     HttpProtocolOptions,
     ProperCaseWords,
 )
+from trio_envoy.errors import ConfigError
+from trio_envoy.extensions.http.header_formatters.preserve_case import PreserveCaseFormatterConfig
 from trio_envoy.http.h1.options import Http1Options
 
 
@@ -45,3 +50,27 @@ def test_what_is_said_counts():
         custom_methods=True,
     )
     assert Http1Options.of_upstream(config, common).max_head_bytes == 9 * 1024
+
+
+def formatted(typed_config):
+    made = TypedExtensionConfig(name="f", typed_config=typed_config)
+    return Http1ProtocolOptions(header_key_format=HeaderKeyFormat(stateful_formatter=made))
+
+
+def test_an_extension_remembers_spellings():
+    for options in (
+        Http1Options.of_downstream(formatted(PreserveCaseFormatterConfig()), None, None),
+        Http1Options.of_upstream(formatted(PreserveCaseFormatterConfig()), None),
+    ):
+        assert not options.proper_case
+        assert options.remember({b"a": b"A"}, b"")(b"a") == b"A"
+
+
+def test_an_extension_of_another_kind_is_refused():
+    config = formatted(HeaderKeyFormat())
+    with pytest.raises(
+        ConfigError, match=r"registered implementation for 'f' with type URL: 'envoy\.config\.core"
+    ) as told:
+        Http1Options.of_upstream(config, None)
+
+    assert told.value.at is config.header_key_format.stateful_formatter

@@ -127,9 +127,3 @@ def test_chunks():
     assert writer.last_chunk(None) == b"0\r\n\r\n"
     assert writer.last_chunk(Headers()) == b"0\r\n\r\n"
     assert writer.last_chunk(Headers([(b"x", b"1"), (b"y", b"2")])) == b"0\r\nx: 1\r\ny: 2\r\n\r\n"
-
-
-def test_names_in_proper_case_are_remembered_within_bounds():
-    for i in range(3000):
-        assert writer.proper_case(b"x-%d-a" % i) == b"X-%d-A" % i
-    assert len(writer._PROPER) <= writer._MAX_PROPER

@@ -25,6 +25,7 @@ from trio_envoy.http.h1 import writer
 from trio_envoy.http.h1.framing import Framing, Tunnel
 from trio_envoy.http.h1.options import Http1Options, Http1Stats
 from trio_envoy.http.h1.response_parser import ResponseMessage, ResponseParser
+from trio_envoy.http.h1.spelled import SpelledResponseParser
 from trio_envoy.http.h1.tunnel import ResponseTunnel
 from trio_envoy.http.h1.writer import Encoding
 from trio_envoy.http.headers import Headers
@@ -108,7 +109,8 @@ class Http1ClientConnection:
         self.cut_short = False
         self.now = trio.lowlevel.current_clock().current_time
         self._options = options
-        self._parser = ResponseParser(options, stats)
+        make = ResponseParser if options.remember is None else SpelledResponseParser
+        self._parser = make(options, stats)
         self._framing: Framing | None = None
         self._released = False
         self._reusable = False  # by what the response says

@@ -9,7 +9,16 @@ from typing import Final
 
 import attrs
 
-from trio_envoy.config.protocol import HeadersWithUnderscoresAction, Http1ProtocolOptions, HttpProtocolOptions
+from trio_envoy import registry
+from trio_envoy.config.core import TypedExtensionConfig
+from trio_envoy.config.protocol import (
+    HeaderKeyFormat,
+    HeadersWithUnderscoresAction,
+    Http1ProtocolOptions,
+    HttpProtocolOptions,
+)
+from trio_envoy.errors import ConfigError
+from trio_envoy.http.spelling import Remember
 from trio_envoy.stats.declare import Counter, StatsBlock
 
 DEFAULT_REQUEST_HEAD_KB: Final = 60  # KiB; HttpConnectionManager.max_request_headers_kb
@@ -18,6 +27,7 @@ DEFAULT_MAX_FIELDS: Final = 100  # HttpProtocolOptions.max_headers_count
 
 _NOTHING: Final = Http1ProtocolOptions()
 _NOTHING_COMMON: Final = HttpProtocolOptions()
+_LOWER_CASE: Final = HeaderKeyFormat()
 
 
 class Http1Stats(StatsBlock):
@@ -40,7 +50,8 @@ class Http1Options:
         allow_absolute_url: take `GET http://host/path` apart; else it is left as the path.
         accept_http_10: else a version other than 1.1 is answered 426; all others are treated as 1.0.
         default_host: Host of HTTP/1.0 requests without one.
-        proper_case: write names Like-This.
+        proper_case: write names Like-This, unless the message has a spelling of its own.
+        remember: makes the spelling of each message that is read; None: they have none.
         trailers: pass them on, both ways; else they are checked and dropped.
         allow_chunked_length: drop the Content-Length beside Transfer-Encoding instead of refusing the message.
         full_url: write `GET http://host/path` to the upstream.
@@ -55,6 +66,7 @@ class Http1Options:
     accept_http_10: bool = False
     default_host: bytes = b""
     proper_case: bool = False
+    remember: Remember | None = None
     trailers: bool = False
     allow_chunked_length: bool = False
     full_url: bool = False
@@ -70,7 +82,11 @@ class Http1Options:
         *,
         check_scheme: bool = False,
     ) -> Http1Options:
-        """The options of an HCM's connections; `check_scheme`: the client itself is at the other end."""
+        """The options of an HCM's connections; `check_scheme`: the client itself is at the other end.
+
+        Raises:
+            ConfigError: a stateful_formatter that isn't one.
+        """
         options = cls._of(
             config or _NOTHING, common or _NOTHING_COMMON, max_request_headers_kb or DEFAULT_REQUEST_HEAD_KB
         )
@@ -78,12 +94,17 @@ class Http1Options:
 
     @classmethod
     def of_upstream(cls, config: Http1ProtocolOptions | None, common: HttpProtocolOptions | None) -> Http1Options:
-        """The options of a cluster's connections."""
+        """The options of a cluster's connections.
+
+        Raises:
+            ConfigError: a stateful_formatter that isn't one.
+        """
         common = common or _NOTHING_COMMON
         return cls._of(config or _NOTHING, common, common.max_response_headers_kb or DEFAULT_RESPONSE_HEAD_KB)
 
     @classmethod
     def _of(cls, config: Http1ProtocolOptions, common: HttpProtocolOptions, max_head_kb: int) -> Http1Options:
+        names = config.header_key_format or _LOWER_CASE
         return cls(
             max_head_bytes=max_head_kb * 1024,
             max_fields=common.max_headers_count or DEFAULT_MAX_FIELDS,
@@ -91,9 +112,20 @@ class Http1Options:
             allow_absolute_url=config.allow_absolute_url is not False,
             accept_http_10=config.accept_http_10,
             default_host=config.default_host_for_http_10.encode(),
-            proper_case=config.header_key_format is not None,
+            proper_case=names.proper_case_words is not None,
+            remember=None if names.stateful_formatter is None else _formatter(names.stateful_formatter),
             trailers=config.enable_trailers,
             allow_chunked_length=config.allow_chunked_length,
             full_url=config.send_fully_qualified_url,
             custom_methods=config.allow_custom_methods,
         )
+
+
+def _formatter(config: TypedExtensionConfig) -> Remember:
+    extension = registry.extension_for(registry.Category.HEADER_FORMATTER, config.typed_config)
+    if extension is None:
+        message = getattr(config.typed_config, "__proto__", "")
+        text = f"Didn't find a registered implementation for '{config.name}' with type URL: '{message}'"
+        raise ConfigError(text, at=config)
+    made: Remember = extension.factory(config.typed_config)
+    return made

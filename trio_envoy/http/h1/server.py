@@ -23,6 +23,7 @@ from trio_envoy.http.codec import Handler
 from trio_envoy.http.h1 import writer
 from trio_envoy.http.h1.request_parser import RequestMessage, RequestParser
 from trio_envoy.http.h1.server_stream import Http1ServerStream
+from trio_envoy.http.h1.spelled import SpelledRequestParser
 from trio_envoy.http.headers import Headers
 from trio_envoy.http.options import ServerContext
 from trio_envoy.net.channel import Channel, send_all
@@ -91,7 +92,8 @@ class Http1ServerConnection:
         self._guard = guard
         secure = channel.info.tls is not None
         # The scheme is the handler's to settle.
-        self._parser = RequestParser(options.http1, context.http1_stats, b"", secure=secure)
+        make = RequestParser if options.http1.remember is None else SpelledRequestParser
+        self._parser = make(options.http1, context.http1_stats, b"", secure=secure)
         self._idle_timeout = options.idle_timeout
         self._drain_at = inf  # trio time at which a connection that is too old ends
         self._stream: Http1ServerStream | None = None

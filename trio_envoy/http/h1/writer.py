@@ -6,12 +6,13 @@ then `connection`, then `content-length: 0` or `transfer-encoding: chunked`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import Enum, auto
 from typing import Final
 
 from trio_envoy.http.headers import Headers
 from trio_envoy.http.message import Request
+from trio_envoy.http.spelling import Spelling, proper_case
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 CONTINUE_10: Final = b"HTTP/1.0 100 Continue\r\n\r\n"  # a client that says both gets both
@@ -81,6 +82,8 @@ _REASONS: Final = {
 }
 _START: Final = {status: b"HTTP/1.1 %d %b\r\n" % (status, reason) for status, reason in _REASONS.items()}
 _FIELD: Final = b": ".join
+_CHUNKED: Final = b"transfer-encoding: chunked"
+_EMPTY: Final = b"content-length: 0"
 _NO_LENGTH: Final = frozenset({b"GET", b"HEAD", b"DELETE", b"TRACE", b"CONNECT"})  # no content-length: 0 on these
 
 
@@ -99,27 +102,12 @@ CHUNKED: Final = Encoding.CHUNKED
 TUNNEL: Final = Encoding.TUNNEL
 
 
-def proper_case(name: bytes) -> bytes:
-    """Like-This: capitals at the start and behind every character that is not a letter or digit."""
-    known = _PROPER.get(name)
-    if known is None:
-        known = bytes(
-            byte - 32 if 97 <= byte <= 122 and (i == 0 or not name[i - 1 : i].isalnum()) else byte
-            for i, byte in enumerate(name)
-        )
-        if len(_PROPER) < _MAX_PROPER:
-            _PROPER[name] = known
-    return known
-
-
-_PROPER: Final[dict[bytes, bytes]] = {}
-_MAX_PROPER: Final = 1024
-
-
-def status_line(status: int, *, http10: bool = False) -> bytes:
+def status_line(status: int, spelling: Spelling | None = None, *, http10: bool = False) -> bytes:
     """The first line of a response."""
     line = _START.get(status)
-    if line is None:
+    if spelling is not None and spelling.reason:
+        line = b"HTTP/1.1 %d %b\r\n" % (status, spelling.reason)
+    elif line is None:
         line = b"HTTP/1.1 %d Unknown\r\n" % status
     return b"HTTP/1.0" + line[8:] if http10 else line
 
@@ -140,14 +128,16 @@ def response_head(
         has_body: there is a body (it is not sent where there may be none).
         head: the request was HEAD.
         http10: the client speaks HTTP/1.0: no chunks.
-        proper: names Like-This.
+        proper: names Like-This, unless the headers have their own spelling.
     """
     fields: Iterable[tuple[bytes, bytes]] = headers.every or headers.first.items()
     line = _START.get(status)
-    if line is None or http10 or proper:
-        line = status_line(status, http10=http10)
-        if proper:
-            fields = [(proper_case(name), value) for name, value in fields]
+    spell: Callable[[bytes], bytes] | None = headers.spelling
+    if line is None or http10 or proper or spell is not None:
+        line = status_line(status, headers.spelling, http10=http10)
+        spell = spell or (proper_case if proper else None)
+        if spell is not None:
+            fields = [(spell(name), value) for name, value in fields]
     parts = list(map(_FIELD, fields))
     if status < 200 or status == 204:
         encoding = NONE  # and no content-length (RFC 9110 s8.6)
@@ -157,19 +147,20 @@ def response_head(
     elif head or (has_body and status != 304):
         encoding = NONE if head else PLAIN if http10 else CHUNKED
         if not http10 and status != 304:
-            parts.append(b"Transfer-Encoding: chunked" if proper else b"transfer-encoding: chunked")
+            parts.append(_CHUNKED if spell is None else spell(b"transfer-encoding") + b": chunked")
     else:
         encoding = NONE
         if status != 304:
-            parts.append(b"Content-Length: 0" if proper else b"content-length: 0")
+            parts.append(_EMPTY if spell is None else spell(b"content-length") + b": 0")
     parts.append(b"\r\n" if parts else b"")
     return line + (b"\r\n".join(parts) or b"\r\n"), encoding
 
 
 def tunnel_head(status: int, headers: Headers, *, http10: bool, proper: bool) -> bytes:
     """The head of a response behind which there is no HTTP: fields as they are; see response_head."""
-    fields = [(proper_case(name), value) for name, value in headers] if proper else headers
-    return status_line(status, http10=http10) + b"\r\n".join([*map(_FIELD, fields), b"\r\n"])
+    spell = headers.spelling or (proper_case if proper else None)
+    fields = headers if spell is None else [(spell(name), value) for name, value in headers]
+    return status_line(status, headers.spelling, http10=http10) + b"\r\n".join([*map(_FIELD, fields), b"\r\n"])
 
 
 def request_encoding(request: Request) -> Encoding:
@@ -188,7 +179,7 @@ def request_head(request: Request, encoding: Encoding, full_url: bool = False, p
         request: what to send.
         encoding: what request_encoding said.
         full_url: the target is scheme://authority/path.
-        proper: names Like-This.
+        proper: names Like-This, unless the headers have their own spelling.
     """
     method = request.method
     target = request.path
@@ -197,16 +188,18 @@ def request_head(request: Request, encoding: Encoding, full_url: bool = False, p
     elif full_url:
         target = b"%b://%b%b" % (request.scheme, request.authority, target)
     headers = request.headers
-    host = b" HTTP/1.1\r\nHost: " if proper else b" HTTP/1.1\r\nhost: "
-    parts = [method + b" " + target + host + request.authority]
-    if proper:
-        parts += [_FIELD((proper_case(name), value)) for name, value in headers]
-    else:
+    spell: Callable[[bytes], bytes] | None = headers.spelling
+    if spell is None and not proper:
+        parts = [method + b" " + target + b" HTTP/1.1\r\nhost: " + request.authority]
         parts += map(_FIELD, headers.every or headers.first.items())
+    else:
+        spell = spell or proper_case
+        parts = [method + b" " + target + b" HTTP/1.1\r\n" + spell(b"host") + b": " + request.authority]
+        parts += [_FIELD((spell(name), value)) for name, value in headers]
     if encoding is CHUNKED:
-        parts.append(b"Transfer-Encoding: chunked" if proper else b"transfer-encoding: chunked")
+        parts.append(_CHUNKED if spell is None else spell(b"transfer-encoding") + b": chunked")
     elif encoding is NONE and method not in _NO_LENGTH and b"content-length" not in headers.first:
-        parts.append(b"Content-Length: 0" if proper else b"content-length: 0")
+        parts.append(_EMPTY if spell is None else spell(b"content-length") + b": 0")
     parts.append(b"\r\n")
     return b"\r\n".join(parts)
 

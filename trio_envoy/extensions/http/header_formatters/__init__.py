@@ -1,0 +1,1 @@
+"""Extensions: how names are spelled on HTTP/1."""
