@@ -8,7 +8,7 @@ CONFIG ?=
 PORT = 8000
 ADMIN_PORT = 8001
 
-.PHONY: run google test check fmt fmt-check lint type validate cov bench parity parity-record sweep fuzz build clean help
+.PHONY: run google test check fmt fmt-check lint type validate cov bench parity parity-record sweep fuzz soak build clean help
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -67,6 +67,9 @@ parity: $(VENV)/.oracle  ## all parity cases live: the real Envoy beside ours
 
 fuzz: $(VENV)/.oracle  ## odd HTTP/1 through the real Envoy and ours, 20000 inputs; FUZZ="--count 1000 --seed 2" for others
 	@$(BIN)/python -m tests.fuzz $(FUZZ)
+
+soak: $(VENV)/.test  ## ten minutes of mixed traffic with faults; SOAK="--seconds 60 --concurrency 2 --bodies 10" for others
+	@$(BIN)/python -m tests.soak $(SOAK)
 
 parity-record: $(VENV)/.oracle  ## record the real Envoy's answers
 	@$(BIN)/python -m tests.parity.record $(CASES)

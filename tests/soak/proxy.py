@@ -12,7 +12,7 @@ from tests.soak.names import NAME
 from tests.soak.record import Record, Round
 
 _TYPE = "type.googleapis.com/envoy.extensions"
-_REST = 30.0  # s that the proxy has to come to rest once its clients have gone
+_REST = 15.0  # s that the proxy has to come to rest once its clients have gone
 _AT_REST = re.compile(r"(_active|_buffered|pending_send_bytes)$")
 # Our own question is under way while the answer is written; not of exchanges; listeners and clusters are not traffic.
 _OTHERS = re.compile(
