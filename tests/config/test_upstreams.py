@@ -2,7 +2,8 @@ import pytest
 
 from trio_envoy.config import protocol
 from trio_envoy.config.cluster import Cluster
-from trio_envoy.config.upstreams import ExplicitHttpConfig, HttpProtocolOptions, UseDownstreamHttpConfig
+from trio_envoy.config.converter import ConfigConverter
+from trio_envoy.config.upstreams import AutoHttpConfig, ExplicitHttpConfig, HttpProtocolOptions, UseDownstreamHttpConfig
 
 NAME = HttpProtocolOptions.__proto__
 
@@ -20,6 +21,15 @@ NAME = HttpProtocolOptions.__proto__
             "use_downstream_protocol_config: {}",
             HttpProtocolOptions(use_downstream_protocol_config=UseDownstreamHttpConfig()),
         ),
+        (
+            "auto_config: {http_protocol_options: {enable_trailers: true}, http2_protocol_options: {}}",
+            HttpProtocolOptions(
+                auto_config=AutoHttpConfig(
+                    http_protocol_options=protocol.Http1ProtocolOptions(enable_trailers=True),
+                    http2_protocol_options=protocol.Http2ProtocolOptions(),
+                )
+            ),
+        ),
     ],
 )
 def test_which_protocol_a_cluster_speaks(structure, text, made):
@@ -36,6 +46,18 @@ def test_it_is_found_by_its_type_in_the_cluster(structure):
 
     assert isinstance(options, HttpProtocolOptions)
     assert options.common_http_protocol_options == protocol.HttpProtocolOptions(idle_timeout=1.0)
+
+
+@pytest.mark.parametrize("field", ["http3_protocol_options", "alternate_protocols_cache_options"])
+def test_http3_is_refused_by_name(checked, resolve, field):
+    value = "{name: a}" if field == "alternate_protocols_cache_options" else "{}"
+    converter = ConfigConverter(resolve)
+
+    converter.structure(checked(f"auto_config: {{{field}: {value}}}", NAME), HttpProtocolOptions)
+
+    assert [fault.text for fault in converter.faults] == [
+        f"known to Envoy, not supported here: '{field}' of {AutoHttpConfig.__proto__}",
+    ]
 
 
 def test_one_way_is_required(faults):

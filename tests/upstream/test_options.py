@@ -4,18 +4,24 @@ import pytest
 
 from tests.upstream.fakes import config_of
 from trio_envoy.config.cluster import ClusterProtocolSelection
+from trio_envoy.config.core import TransportSocket
 from trio_envoy.config.protocol import (
     Http1ProtocolOptions,
     Http2ProtocolOptions,
     HttpProtocolOptions,
 )
+from trio_envoy.config.tls import UpstreamTlsContext
 from trio_envoy.config.upstreams import (
+    AutoHttpConfig,
     ExplicitHttpConfig,
     UseDownstreamHttpConfig,
 )
 from trio_envoy.config.upstreams import HttpProtocolOptions as ProtocolExtension
 from trio_envoy.errors import ConfigError
+from trio_envoy.extensions.transport_sockets.raw_buffer import RawBuffer
 from trio_envoy.upstream.options import EXTENSION, ClusterOptions, Version
+
+TLS = TransportSocket(name="tls", typed_config=UpstreamTlsContext())
 
 
 def options_of(**fields):
@@ -60,10 +66,31 @@ def test_defaults():
             Version.HTTP2,
         ),
         (extended(use_downstream_protocol_config=UseDownstreamHttpConfig()), Version.DOWNSTREAM),
+        ({"transport_socket": TLS, **extended(auto_config=AutoHttpConfig())}, Version.AUTO),
     ],
 )
 def test_version(fields, version):
     assert options_of(**fields).version is version
+
+
+def test_auto_config_brings_the_options_of_both():
+    auto = AutoHttpConfig(
+        http_protocol_options=Http1ProtocolOptions(enable_trailers=True),
+        http2_protocol_options=Http2ProtocolOptions(max_concurrent_streams=7),
+    )
+
+    options = options_of(transport_socket=TLS, **extended(auto_config=auto))
+
+    assert options.http1 is auto.http_protocol_options
+    assert options.http2 is auto.http2_protocol_options
+
+
+@pytest.mark.parametrize("socket", [None, TransportSocket(name="raw", typed_config=RawBuffer())])
+def test_auto_config_needs_alpn(socket):
+    with pytest.raises(ConfigError, match="ALPN configured for cluster c which has a non-ALPN transport") as caught:
+        options_of(transport_socket=socket, **extended(auto_config=AutoHttpConfig()))
+
+    assert caught.value.field == ("auto_config",)
 
 
 def test_both_versions_need_a_choice():

@@ -198,6 +198,18 @@ async def test_at_the_limit_of_connections_streams_are_waited_for(services, auto
         assert len(Codec.made) == 1
 
 
+async def test_a_burst_keeps_to_the_limit_of_connections(services, autojump_clock, nursery):
+    Codec.allowed = 1
+    options = Http2ProtocolOptions(max_concurrent_streams=1)
+    async with live(services, max_connections=1, http2=options) as cluster:
+        for number in range(3):
+            nursery.start_soon(serve, cluster, number, [])
+        await trio.sleep(1)
+
+        assert len(Codec.made) == 1
+        assert counted(services)["upstream_cx_overflow"] == 2
+
+
 async def test_a_peer_that_allows_more_streams_is_used_at_once(services, autojump_clock, nursery):
     Codec.allowed = 1
     async with live(services, max_connections=1) as cluster:

@@ -2,13 +2,20 @@ import pytest
 
 from tests.upstream.fakes import LiveCluster, config_of
 from trio_envoy.config.cluster import CircuitBreakers, CircuitBreakersThresholds, ClusterProtocolSelection
+from trio_envoy.config.core import TransportSocket
 from trio_envoy.config.protocol import Http2ProtocolOptions, UpstreamHttpProtocolOptions
+from trio_envoy.config.tls import UpstreamTlsContext
+from trio_envoy.config.upstreams import AutoHttpConfig
+from trio_envoy.config.upstreams import HttpProtocolOptions as ProtocolExtension
 from trio_envoy.http.headers import Headers
 from trio_envoy.http.message import Request
 from trio_envoy.upstream.context import HIGH, LbContext
+from trio_envoy.upstream.options import EXTENSION
+from trio_envoy.upstream.pool.auto import AutoPool
 from trio_envoy.upstream.pool.http1 import Http1Pool
 from trio_envoy.upstream.pool.http2 import Http2Pool
 from trio_envoy.upstream.pool.pools import without_port
+from trio_envoy.upstream.pool.tcp import TcpPool
 
 
 def pools_of(services, **fields):
@@ -52,6 +59,23 @@ def test_the_version_of_the_client(services, protocol, kind):
     assert isinstance(pool, kind)
     assert pools.find(host, LbContext(), protocol) is pool
     assert isinstance(pools.find(host, LbContext(priority=HIGH), protocol), kind)
+
+
+@pytest.mark.parametrize("protocol", ["HTTP/1.1", "HTTP/2"])
+def test_the_version_that_alpn_says(services, protocol):
+    options = ProtocolExtension(auto_config=AutoHttpConfig())
+    pools, host = pools_of(
+        services,
+        transport_socket=TransportSocket(name="tls", typed_config=UpstreamTlsContext()),
+        typed_extension_protocol_options={EXTENSION: options},
+    )
+
+    pool = pools.find(host, LbContext(), protocol)
+
+    assert isinstance(pool, AutoPool)
+    assert pools.find(host, LbContext(), "HTTP/1.0") is pool
+    assert isinstance(pools.find(host, LbContext(priority=HIGH), protocol), AutoPool)
+    assert isinstance(pools.tcp(host, LbContext()), TcpPool)
 
 
 def test_auto_sni_keeps_names_apart(services):
