@@ -27,6 +27,9 @@ they have a unit, for the figure itself.
 * {date}; {system}, {cores} cores ({model}); {python}; {packages}. The run took {minutes} minutes.
 * Run it with the Python of a distribution, which is built with optimizations: one that was built without them, as pyenv
   does unless told otherwise, costs a tenth more for each request.
+* It needs wrk, h2load and nghttpd (both of nghttp2), nginx, openssl, and haproxy if that is to take part (on Debian
+  `wrk`, `nghttp2-client`, `nghttp2-server`, `nginx-light`, `openssl`, `haproxy`). The Python proxies are installed by
+  pip at the first run, in the virtual environment's folder `peers`; one that cannot be is left out, with a note.
 * Envoy {envoy}; {others}; origins nginx {nginx} (HTTP/1.1), nghttpd {nghttpd} (HTTP/2) and one of our own (WebSocket);
   load by wrk {wrk}, h2load {h2load}, OpenSSL {openssl}, and our own for WebSocket, resumptions and the open loop.
 * Envoy and ours: one worker, HTTP connection manager with its default statistics, three routes, the router, an access
