@@ -3,7 +3,7 @@
 The ends are raw, so that they cost little: what is sent is one block over and over, what comes is only counted.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import trio
@@ -96,7 +96,15 @@ async def _head(stream: Any) -> bytes:
     return rest
 
 
-async def check(record: Record, pid: int, port: int, size: int) -> None:
+WAYS: dict[str, Callable[[int, str, int], Awaitable[int]]] = {
+    "HTTP/1 down": down,
+    "HTTP/1 up": up,
+    "HTTP/2 down": bodies2.down,
+    "HTTP/2 up": bodies2.up,
+}
+
+
+async def check(record: Record, pid: int, port: int, size: int, ways: Iterable[str] = tuple(WAYS)) -> None:
     """Bodies of this size through the proxy, one after the other: all bytes arrive, and its memory is flat.
 
     Args:
@@ -104,14 +112,10 @@ async def check(record: Record, pid: int, port: int, size: int) -> None:
         pid: the proxy's.
         port: where it listens; /bulk/ goes to `origin`.
         size: bytes.
+        ways: which of WAYS.
     """
-    ways: dict[str, Callable[[int, str, int], Awaitable[int]]] = {
-        "HTTP/1 down": down,
-        "HTTP/1 up": up,
-        "HTTP/2 down": bodies2.down,
-        "HTTP/2 up": bodies2.up,
-    }
-    for kind, one in ways.items():
+    for kind in ways:
+        one = WAYS[kind]
         await one(port, "/bulk/x", min(size, 8 << 20))  # buffers grow to what they need
         watch = Watch(pid)
         before = memory(pid).rss

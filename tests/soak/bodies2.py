@@ -17,10 +17,14 @@ def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
     return len(payload).to_bytes(3, "big") + bytes((kind, flags)) + stream.to_bytes(4, "big") + payload
 
 
-def request(path: bytes, *, end: bool) -> bytes:
-    """HEADERS of a GET if it ends at once, of a POST if not; no Huffman, nothing indexed."""
+def request(path: bytes, length: int | None) -> bytes:
+    """HEADERS of a GET, or of a POST if it has a length; no Huffman, nothing indexed."""
+    end = length is None
     block = (b"\x82" if end else b"\x83") + b"\x86"
-    for name, value in ((b":path", path), (b":authority", b"soak.test")):
+    fields = [(b":path", path), (b":authority", b"soak.test")]
+    if not end:
+        fields.append((b"content-length", b"%d" % length))
+    for name, value in fields:
         block += b"\x00" + bytes((len(name),)) + name + bytes((len(value),)) + value
     return frame(_HEADERS, 5 if end else 4, 1, block)
 
@@ -43,11 +47,11 @@ class Exchange:
         self._room = [65_535, 65_535]  # bytes that we may send: on the connection, on the stream
         self._initial = 65_535
 
-    async def begin(self, path: bytes, *, end: bool) -> None:
+    async def begin(self, path: bytes, length: int | None = None) -> None:
         """Send the preface, a window of a MiB and the request."""
         settings = frame(_SETTINGS, 0, 0, b"\x00\x04" + _WINDOW_SIZE.to_bytes(4, "big"))
         window = frame(_WINDOW, 0, 0, (_WINDOW_SIZE - 65_535).to_bytes(4, "big"))
-        await self._stream.send_all(_PREFACE + settings + window + request(path, end=end))
+        await self._stream.send_all(_PREFACE + settings + window + request(path, length))
 
     async def send(self, size: int) -> None:
         """DATA as the windows allow, and the end of the stream."""
@@ -128,7 +132,7 @@ async def down(port: int, path: str, size: int) -> int:
     """Download so many bytes; how many came."""
     async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
         exchange = Exchange(stream)
-        await exchange.begin(f"{path}/{size}".encode(), end=True)
+        await exchange.begin(f"{path}/{size}".encode())
         return await exchange.finish()
 
 
@@ -136,7 +140,7 @@ async def up(port: int, path: str, size: int) -> int:
     """Upload so many bytes; how many the upstream says that it got."""
     async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
         exchange = Exchange(stream)
-        await exchange.begin(path.encode(), end=False)
+        await exchange.begin(path.encode(), size)
         await exchange.send(size)
         await exchange.finish()
         return int(exchange.tail)
