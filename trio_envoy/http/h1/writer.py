@@ -112,6 +112,11 @@ def status_line(status: int, spelling: Spelling | None = None, *, http10: bool =
     return b"HTTP/1.0" + line[8:] if http10 else line
 
 
+def _spelled(fields: Iterable[tuple[bytes, bytes]], spell: Callable[[bytes], bytes]) -> list[tuple[bytes, bytes]]:
+    """Fields with their names as they are written; apart, since a variable that a comprehension uses is a slow one."""
+    return [(spell(name), value) for name, value in fields]
+
+
 def response_head(
     status: int,
     headers: Headers,
@@ -137,7 +142,7 @@ def response_head(
         line = status_line(status, headers.spelling, http10=http10)
         spell = spell or (proper_case if proper else None)
         if spell is not None:
-            fields = [(spell(name), value) for name, value in fields]
+            fields = _spelled(fields, spell)
     parts = list(map(_FIELD, fields))
     if status < 200 or status == 204:
         encoding = NONE  # and no content-length (RFC 9110 s8.6)
@@ -159,7 +164,7 @@ def response_head(
 def tunnel_head(status: int, headers: Headers, *, http10: bool, proper: bool) -> bytes:
     """The head of a response behind which there is no HTTP: fields as they are; see response_head."""
     spell = headers.spelling or (proper_case if proper else None)
-    fields = headers if spell is None else [(spell(name), value) for name, value in headers]
+    fields = headers if spell is None else _spelled(headers, spell)
     return status_line(status, headers.spelling, http10=http10) + b"\r\n".join([*map(_FIELD, fields), b"\r\n"])
 
 
@@ -195,7 +200,7 @@ def request_head(request: Request, encoding: Encoding, full_url: bool = False, p
     else:
         spell = spell or proper_case
         parts = [method + b" " + target + b" HTTP/1.1\r\n" + spell(b"host") + b": " + request.authority]
-        parts += [_FIELD((spell(name), value)) for name, value in headers]
+        parts += map(_FIELD, _spelled(headers, spell))
     if encoding is CHUNKED:
         parts.append(_CHUNKED if spell is None else spell(b"transfer-encoding") + b": chunked")
     elif encoding is NONE and method not in _NO_LENGTH and b"content-length" not in headers.first:
