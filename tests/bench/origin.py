@@ -37,6 +37,12 @@ http {{
     listen 127.0.0.1:{port} backlog=4096;
     root {place}/root;
     location = /64 {{ return 200 "{small}"; }}
+    location = /upload {{  # reads all of the body before it answers; "return" alone does not
+      client_body_buffer_size 2m;
+      proxy_pass_request_body off;
+      proxy_set_header Content-Length "";
+      proxy_pass http://127.0.0.1:{port}/64;
+    }}
     location = /1k {{ return 200 "{medium}"; }}
   }}
 }}
@@ -48,7 +54,8 @@ class Origins:
     """Where they listen on 127.0.0.1.
 
     Attributes:
-        http: /64, /1k and /1m answer with so many bytes, to GET and (but /1m) POST.
+        http: /64, /1k and /1m answer with so many bytes, to GET and (but /1m) POST;
+            /upload reads all of a body and answers as /64.
         h2: HTTP/2 with prior knowledge; a gRPC message and its status for each POST; None: nghttpd is not installed.
         websocket: echoes messages of at most 125 bytes.
     """

@@ -49,7 +49,8 @@ ROWS = (
     Row("h1-1k", traffic("HTTP/1.1, 1 KiB, 128 connections", Wrk("/1k", 128), bound=_HTTP1, others=True)),
     Row("h1-1m", traffic("HTTP/1.1, 1 MiB down, 16 connections", Wrk("/1m", 16), bound=_HTTP1, others=True)),
     Row(
-        "h1-1m-up", traffic("HTTP/1.1, 1 MiB up, 16 connections", Wrk("/64", 16, post=_MIB), bound=_HTTP1, others=True)
+        "h1-1m-up",
+        traffic("HTTP/1.1, 1 MiB up, 16 connections", Wrk("/upload", 16, post=_MIB), bound=_HTTP1, others=True),
     ),
     Row("h1-post", traffic("HTTP/1.1, POST of 1 KiB, 32 connections", Wrk("/64", 32, post=1024))),
     Row(
