@@ -72,6 +72,12 @@ def test_all_there_is():
     )
 
 
+def test_the_issuer_comes_last():
+    assert told(NAMED, ours=(), dns=True, issuer=True) == (
+        r'Hash=<>;DNS=c1.test;DNS=c2.test;Issuer="O=O\, Inc,CN=cli \"q\" \; x"'
+    )
+
+
 def test_a_certificate_without_names():
     assert told(BARE, ours=(), subject=True, dns=True, uri=True) == 'Hash=<>;Subject="";URI='
 

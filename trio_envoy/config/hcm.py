@@ -70,6 +70,7 @@ class SetCurrentClientCertDetails:
         cert: all of it, as URL-encoded PEM.
         dns: its DNS names.
         uri: its URIs.
+        issuer: who has signed it.
     """
 
     __proto__: ClassVar[str] = (
@@ -80,6 +81,7 @@ class SetCurrentClientCertDetails:
     cert: bool = False
     dns: bool = False
     uri: bool = False
+    issuer: bool = False
 
 
 class PathWithEscapedSlashesAction(enum.StrEnum):

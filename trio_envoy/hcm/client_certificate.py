@@ -52,6 +52,8 @@ class CertificateRules:
             parts += [f"URI={uri}" for uri in certificates.uri_list(der) or ("",)]
         if details.dns:
             parts += [f"DNS={name}" for name in certificates.dns_list(der)]
+        if details.issuer:
+            parts.append(f'Issuer="{certificates.issuer(der)}"')
         return ";".join(parts).encode("latin-1", "replace")
 
     def tell(self, headers: Headers, told: bytes) -> None:
