@@ -33,7 +33,7 @@ class Body(Protocol):
 
 
 class BytesBody:
-    """A body that is already here; BytesBody(b"") is an empty one."""
+    """A body that is already here: the first read gives all of it. BytesBody(b"") is an empty one."""
 
     __slots__ = ("_data", "trailers")
 
@@ -41,7 +41,7 @@ class BytesBody:
         self._data = data
         self.trailers = trailers
 
-    def read_nowait(self) -> bytes | None:
+    def read_nowait(self) -> bytes:
         data, self._data = self._data, b""
         return data
 

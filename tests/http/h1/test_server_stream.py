@@ -19,6 +19,28 @@ def responding(make):
     return answer
 
 
+@pytest.mark.parametrize("taken", [True, False])
+async def test_a_body_that_is_here_as_a_whole(autojump_clock, h1, taken):
+    seen = []
+
+    async def answer(stream):
+        seen.append((stream.request_here, stream.request_complete, stream.info.bytes_received))
+        if taken:
+            body = stream.request.body
+            seen.extend([body.read_nowait(), body.read_nowait(), await body.read(), body.trailers])
+            seen.append((stream.request_here, stream.request_complete, stream.info.bytes_received))
+            assert stream.info.request_end == stream.guard.activity
+        await stream.respond(Response(200, Headers()))
+
+    async with h1.serving(answer) as world:
+        await world.peer.send(b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nabcd")
+
+        said = b"" if taken else b"connection: close\r\n"  # an answer to what nobody has read is the last one
+        assert await world.peer.receive() == b"HTTP/1.1 200 OK\r\n" + said + b"content-length: 0\r\n\r\n"
+        before, after = (True, False, 0), (True, True, 4)
+        assert seen == ([before, b"abcd", b"", b"", None, after] if taken else [before])
+
+
 @pytest.mark.parametrize(
     ("chunks", "length", "reply"),
     [

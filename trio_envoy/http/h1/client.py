@@ -19,7 +19,7 @@ import trio
 from trio.lowlevel import checkpoint
 
 from trio_envoy.errors import RemoteProtocolError, UpstreamFailure
-from trio_envoy.http.body import Body
+from trio_envoy.http.body import Body, BytesBody
 from trio_envoy.http.codec import Inform
 from trio_envoy.http.h1 import writer
 from trio_envoy.http.h1.framing import Framing, Tunnel
@@ -153,7 +153,10 @@ class Http1ClientConnection:
             info.upstream_first_byte_sent = now()
         whole = True
         if body is not None:
-            data, whole = _join(data, body, encoding, trailers=options.trailers)
+            if encoding is writer.PLAIN and isinstance(body, BytesBody):
+                data += body.read_nowait()
+            else:
+                data, whole = _join(data, body, encoding, trailers=options.trailers)
         self._parser.expect(request.method, request.protocol)
         try:
             sent = self.channel.send(data)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from trio.lowlevel import checkpoint
 
-from trio_envoy.http.body import Body
+from trio_envoy.http.body import Body, BytesBody
 from trio_envoy.http.h1 import writer
-from trio_envoy.http.h1.framing import Framing, Tunnel
+from trio_envoy.http.h1.framing import Framing, Length, Tunnel
 from trio_envoy.http.h1.request_parser import RequestMessage
 from trio_envoy.http.h1.tunnel import RequestTunnel
 from trio_envoy.http.headers import Headers
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from trio_envoy.http.h1.server import Http1ServerConnection
 
 TURNS: Final = 8  # chunks without waiting before others get their turn
+
+_REQUEST: Final = int(Cause.REQUEST)  # a look-up in an enum costs as much as a call
 
 
 class Http1RequestBody:
@@ -69,6 +72,28 @@ class Http1RequestBody:
             stream.guard.disarm(Cause.REQUEST)
 
 
+class WholeBody(BytesBody):
+    """The body of a request when all of it came with the head; the request is complete when it is taken."""
+
+    __slots__ = ("_framing", "_stream")
+
+    def __init__(self, stream: Http1ServerStream, framing: Length) -> None:
+        self._stream = stream
+        self._framing: Length | None = framing
+        self.trailers = None
+
+    def read_nowait(self) -> bytes:
+        framing, self._framing = self._framing, None
+        if framing is None:
+            return b""
+        data = framing.take() or b""
+        self._stream.all_taken(len(data))
+        return data
+
+    async def read(self) -> bytes:
+        return self.read_nowait()
+
+
 class Http1ServerStream:
     """One exchange (http.codec.ServerStream).
 
@@ -112,9 +137,21 @@ class Http1ServerStream:
         self._switched = False  # what is said now is no HTTP any more
         framing = message.framing
         if framing is not None:
-            make = RequestTunnel if isinstance(framing, Tunnel) else Http1RequestBody
-            message.body = make(connection, self, framing)
             info.wire_bytes_received += framing.wire_bytes
+            if framing.ended and type(framing) is Length:
+                message.body = WholeBody(self, framing)
+            else:
+                make = RequestTunnel if isinstance(framing, Tunnel) else Http1RequestBody
+                message.body = make(connection, self, framing)
+
+    def all_taken(self, size: int) -> None:
+        """A body that was here as a whole is read."""
+        info, guard = self.info, self.guard
+        self._message.framing = None
+        now = self._connection.now  # called as a method it would be looked up in the class first
+        info.bytes_received = size
+        info.request_end = guard.activity = now()
+        guard.at[_REQUEST] = inf
 
     @property
     def request_complete(self) -> bool:

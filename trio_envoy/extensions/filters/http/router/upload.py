@@ -191,7 +191,7 @@ def pulled(body: Body) -> Body:
     data = body.read_nowait()
     if data is None:
         return body
-    rest = body.read_nowait() if data else data
+    rest = body.read_nowait() if data and not isinstance(body, BytesBody) else b""
     if rest == b"":
         return BytesBody(data, body.trailers)
     return _Begun([data, rest] if rest else [data], body)
