@@ -44,7 +44,7 @@ class StreamBody:
         self._chunks: deque[tuple[bytes, int]] = deque()
         self._error: BodyError | None = None
         self._info = info
-        self._wake = Wake()
+        self._wake: Wake | None = None  # few wait: a short body comes with its head
         self.ended = False
         self.received = 0
         self.trailers: Headers | None = None
@@ -62,19 +62,22 @@ class StreamBody:
             chunks.append((last + data, cost + size))
         else:
             chunks.append((data, size))
-        self._wake.set()
+        if self._wake is not None:
+            self._wake.set()
 
     def end(self, trailers: Headers | None = None) -> None:
         """The peer has sent all."""
         self.trailers = trailers
         self.ended = True
-        self._wake.set()
+        if self._wake is not None:
+            self._wake.set()
 
     def fail(self, error: BodyError) -> None:
         """The stream broke: whoever reads gets this, after what came before."""
         if not self.ended and self._error is None:
             self._error = error
-            self._wake.set()
+            if self._wake is not None:
+                self._wake.set()
 
     def drop(self) -> None:
         """Nobody reads it any more: give the window back."""
@@ -95,5 +98,7 @@ class StreamBody:
         while (data := self.read_nowait()) is None:
             if self._error is not None:
                 raise self._error
+            if self._wake is None:
+                self._wake = Wake()
             await self._wake.wait()
         return data

@@ -159,12 +159,13 @@ class Http2ClientStream:
         if request.protocol or request.method == b"CONNECT":
             fields = tunnel_fields(request)
         else:
+            headers = request.headers
             fields = [
                 (b":method", request.method),
                 (b":authority", request.authority),
                 (b":scheme", request.scheme or b"http"),
                 (b":path", request.path),
-                *request.headers,
+                *(headers.every or headers.first.items()),  # no call of ours, unlike *headers
             ]
         self._protocol = request.protocol
         if connection.channel.closed or connection.going_away:

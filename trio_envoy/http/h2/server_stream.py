@@ -160,7 +160,8 @@ class Http2ServerStream:
             status = 200
             response.headers.remove(b"connection")
             response.headers.remove(b"upgrade")
-        fields = [_STATUS[status], *response.headers]
+        headers = response.headers
+        fields = [_STATUS[status], *(headers.every or headers.first.items())]  # no call of ours, unlike *headers
         first = body.read_nowait() if body is not None else b""
         ended = first == b"" and not (body is not None and body.trailers)
         self.guard.activity = info.response_start = self._connection.now()
