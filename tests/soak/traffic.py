@@ -4,7 +4,7 @@ import contextlib
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from random import Random
 from typing import Any
 
@@ -12,7 +12,10 @@ import attrs
 import grpc
 import h2.exceptions
 import trio
+import websockets.exceptions
 import websockets.sync.client
+from websockets.client import ClientProtocol
+from websockets.uri import parse_uri
 
 from tests import grpc_peer
 from tests.parity.http1 import Reader
@@ -270,18 +273,53 @@ def websocket(client: Client, seconds: float) -> None:
     while time.monotonic() < end:
         secure = client.random.random() < 0.3
         kind = "WebSocket over TLS" if secure else "WebSocket"
-        context = ssl.create_default_context(cadata=client.authority.decode()) if secure else None
-        address = f"wss://localhost:{client.secure}/chat" if secure else f"ws://127.0.0.1:{client.plain}/chat"
         try:
-            with websockets.sync.client.connect(
-                address, ssl=context, max_size=None, open_timeout=_PATIENCE, compression=None
-            ) as connection:
-                for _ in range(client.random.randint(1, 30)):
-                    message = content(client.random.choice((0, 5, 125, 126, 70_000, 500_000)))
-                    connection.send(message)
-                    if not client.record.expect(kind, connection.recv(timeout=_PATIENCE), message):
-                        break
-                if client.random.random() < 0.2:
-                    connection.socket.shutdown(socket.SHUT_RDWR)  # it vanishes
-        except (OSError, websockets.exceptions.WebSocketException, TimeoutError) as error:
+            (_converse_over_tls if secure else _converse)(client, kind)
+        except (OSError, EOFError, websockets.exceptions.WebSocketException) as error:
             client.record.fault(kind, f"{error!r} {error.__cause__!r}")
+
+
+def _messages(client: Client) -> Iterator[bytes]:
+    for _ in range(client.random.randint(1, 30)):
+        yield content(client.random.choice((0, 5, 125, 126, 70_000, 500_000)))
+
+
+def _converse(client: Client, kind: str) -> None:
+    url = f"ws://127.0.0.1:{client.plain}/chat"
+    with websockets.sync.client.connect(url, max_size=None, open_timeout=_PATIENCE, compression=None) as connection:
+        for message in _messages(client):
+            connection.send(message)
+            if not client.record.expect(kind, connection.recv(timeout=_PATIENCE), message):
+                break
+        if client.random.random() < 0.2:
+            connection.socket.shutdown(socket.SHUT_RDWR)  # it vanishes
+
+
+def _converse_over_tls(client: Client, kind: str) -> None:
+    """By the package's sans-IO protocol: its client reads and writes in two threads, which loses bytes of TLS."""
+    context = ssl.create_default_context(cadata=client.authority.decode())
+    protocol = ClientProtocol(parse_uri(f"wss://localhost:{client.secure}/chat"), max_size=None)
+    with (
+        socket.create_connection(("127.0.0.1", client.secure), _PATIENCE) as tcp,
+        context.wrap_socket(tcp, server_hostname="localhost") as stream,
+    ):
+
+        def turn() -> Any:
+            """Send what there is to send, then the next event."""
+            for data in protocol.data_to_send():
+                stream.sendall(data)
+            while not (events := protocol.events_received()):
+                data = stream.recv(65536)
+                if not data:
+                    raise EOFError(kind)
+                protocol.receive_data(data)
+            (event,) = events
+            return event
+
+        protocol.send_request(protocol.connect())
+        if not client.record.expect(f"{kind}, opened", turn().status_code, 101):
+            return
+        for message in _messages(client):
+            protocol.send_binary(message)
+            if not client.record.expect(kind, bytes(turn().data), message):
+                return
