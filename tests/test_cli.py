@@ -2,7 +2,6 @@
 
 import gc
 import json
-import logging
 import re
 import signal
 import socket
@@ -12,9 +11,9 @@ import sys
 import pytest
 
 from tests.commands import run, serving, started
+from tests.logs import logs_as_before
 from tests.waiting import eventually
 from trio_envoy import cli
-from trio_envoy.util.log import COMPONENTS, ROOT, logger
 
 ADMIN = "admin: {address: {socket_address: {address: 127.0.0.1, port_value: 0}}}\n"
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
@@ -23,15 +22,11 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
 @pytest.fixture(autouse=True)
 def _settings_stay():
     """main() sets up logs and the garbage collector of its process, which is ours here."""
-    root = logging.getLogger(ROOT)
-    handlers, propagate, thresholds = root.handlers[:], root.propagate, gc.get_threshold()
-    levels = {component: logger(component).level for component in COMPONENTS}
-    yield
-    root.handlers[:], root.propagate = handlers, propagate
+    thresholds = gc.get_threshold()
+    with logs_as_before():
+        yield
     gc.set_threshold(*thresholds)
     gc.unfreeze()
-    for component, level in levels.items():
-        logger(component).setLevel(level)
 
 
 def write(tmp_path, text, name="envoy.yaml"):
