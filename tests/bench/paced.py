@@ -5,18 +5,17 @@ proxy is behind, is as late as a user would find it. Closed loops, as of wrk, hi
 """
 
 import collections
-import contextlib
 import select
 import socket
 import sys
 import time
 
+from tests.bench.connections import PATIENCE, connected
 from tests.bench.load import HEADERS, summary
 
 _CONNECTIONS = 64
 _REQUEST = "\r\n".join(("GET /64 HTTP/1.1", "Host: localhost", *HEADERS, "", "")).encode()
 _END = b"\r\n\r\n" + b"x" * 64
-_PATIENCE = 5.0  # s for the last answers
 
 
 def load(port: int, seconds: float, rate: float) -> tuple[list[float], float]:
@@ -25,14 +24,7 @@ def load(port: int, seconds: float, rate: float) -> tuple[list[float], float]:
     Raises:
         ConnectionError: an answer was wrong or did not come.
     """
-    with contextlib.ExitStack() as stack:
-        poller = stack.enter_context(select.epoll())
-        sockets = {}
-        for _ in range(_CONNECTIONS):
-            connection = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=_PATIENCE))
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            poller.register(connection, select.EPOLLIN)
-            sockets[connection.fileno()] = connection
+    with connected(port, _CONNECTIONS) as (poller, sockets):
         return _load(poller, sockets, seconds, rate)
 
 
@@ -51,7 +43,7 @@ def _load(
             number = free.popleft()
             due_at[number] = due
             sockets[number].sendall(_REQUEST)
-        wait = begin + sent / rate - time.perf_counter() if sent < total and free else _PATIENCE
+        wait = begin + sent / rate - time.perf_counter() if sent < total and free else PATIENCE
         for number, _ in poller.poll(max(0.0, wait)):
             part = sockets[number].recv(4096)
             answer = received.pop(number, b"") + part
@@ -62,7 +54,7 @@ def _load(
                 received[number] = answer
             else:
                 raise ConnectionError(f"a connection ended after {answer!r}")
-        if time.perf_counter() > begin + seconds + _PATIENCE:
+        if time.perf_counter() > begin + seconds + PATIENCE:
             raise ConnectionError(f"{total - len(times)} answers did not come")
     return times, time.perf_counter() - begin
 

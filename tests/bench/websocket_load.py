@@ -1,11 +1,11 @@
 """`python -m tests.bench.websocket_load port seconds connections`: echoes of 125 bytes, one at a time on each."""
 
-import contextlib
 import select
 import socket
 import sys
 import time
 
+from tests.bench.connections import PATIENCE, connected
 from tests.bench.load import summary
 
 _UPGRADE = (
@@ -15,7 +15,6 @@ _UPGRADE = (
 _PAYLOAD = b"x" * 125
 _QUESTION = b"\x82\xfd\x00\x00\x00\x00" + _PAYLOAD  # binary, masked with zeros
 _ANSWER = b"\x82\x7d" + _PAYLOAD
-_PATIENCE = 5.0  # s for an upgrade, and for an echo
 
 
 def load(port: int, seconds: float, connections: int) -> tuple[list[float], float]:
@@ -24,15 +23,9 @@ def load(port: int, seconds: float, connections: int) -> tuple[list[float], floa
     Raises:
         ConnectionError: an echo was wrong or did not come.
     """
-    with contextlib.ExitStack() as stack:
-        poller = stack.enter_context(select.epoll())
-        sockets = {}
-        for _ in range(connections):
-            connection = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=_PATIENCE))
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with connected(port, connections) as (poller, sockets):
+        for connection in sockets.values():
             _upgrade(connection)
-            poller.register(connection, select.EPOLLIN)
-            sockets[connection.fileno()] = connection
         return _load(poller, sockets, seconds)
 
 
@@ -43,7 +36,7 @@ def _load(poller: select.epoll, sockets: dict[int, socket.socket], seconds: floa
     for connection in sockets.values():
         connection.sendall(_QUESTION)
     while sent:
-        ready = poller.poll(_PATIENCE)
+        ready = poller.poll(PATIENCE)
         if not ready:
             raise ConnectionError(f"{len(sent)} echoes did not come")
         for number, _ in ready:
