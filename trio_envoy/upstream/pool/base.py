@@ -223,6 +223,27 @@ class Pool:
         self.host.rq_active -= 1
         self.stats.upstream_rq_active -= 1
 
+    async def _room_or_stream(self) -> ClientStream | None:
+        """None when there is room for a connection; a stream if one becomes free while this waits for room.
+
+        Raises:
+            UpstreamFailure: of a connection that could not be made meanwhile.
+
+        Cancelled: it no longer waits.
+        """
+        waited = False
+        while not self._may_connect():
+            waiter = Waiter(self._waiting)
+            if waited:  # someone else took the room that it was told of
+                self._waiting.appendleft(waiter)
+            else:
+                self._waiting.append(waiter)
+            stream = await waiter.wait()
+            if stream is not None:
+                return stream
+            waited = True
+        return None
+
     def _may_connect(self) -> bool:
         """Whether the circuit breaker lets a connection be made; counts if not."""
         if self._context.breakers.connections.free or not self._line.connections:

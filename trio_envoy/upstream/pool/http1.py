@@ -21,7 +21,7 @@ from trio_envoy.net.channel import Channel
 from trio_envoy.stats.store import Scope
 from trio_envoy.upstream.host import Host
 from trio_envoy.upstream.options import ClusterOptions
-from trio_envoy.upstream.pool.base import Line, Pool, PoolContext, Waiter
+from trio_envoy.upstream.pool.base import Line, Pool, PoolContext
 
 ALPN: Final = ("http/1.1",)
 
@@ -154,17 +154,9 @@ class Http1Pool(Pool):
         return link.connection
 
     async def _obtain(self) -> ClientStream:
-        waited = False
-        while not self._may_connect():
-            waiter = Waiter(self._waiting)
-            if waited:  # someone else took the room that it was told of
-                self._waiting.appendleft(waiter)
-            else:
-                self._waiting.append(waiter)
-            stream = await waiter.wait()
-            if stream is not None:
-                return stream
-            waited = True
+        stream = await self._room_or_stream()
+        if stream is not None:
+            return stream
         link = await self._connect()
         try:
             self._admit()

@@ -17,7 +17,7 @@ from trio_envoy.http.message import Request, Response
 from trio_envoy.net.channel import Channel, send_all
 from trio_envoy.net.poller import BUFFER_BYTES
 from trio_envoy.net.stream_info import UC, StreamInfo
-from trio_envoy.upstream.pool.base import Pool, Waiter
+from trio_envoy.upstream.pool.base import Pool
 
 _TURNS = 8  # chunks without waiting before others get their turn
 
@@ -29,15 +29,8 @@ class TcpPool(Pool):
         return None
 
     async def _obtain(self) -> ClientStream:
-        waited = False
-        while not self._may_connect():
-            waiter = Waiter(self._waiting)
-            if waited:  # someone else took the room that it was told of
-                self._waiting.appendleft(waiter)
-            else:
-                self._waiting.append(waiter)
-            await waiter.wait()
-            waited = True
+        free = await self._room_or_stream()
+        assert free is None, "no connection is used twice"
         born = self._begun()
         channel = await self._dial((), born)
         try:
