@@ -1,4 +1,4 @@
-"""A downstream HTTP/2 connection: a reader, a writer, and a task for each stream (http.h2.workers).
+"""A downstream HTTP/2 connection: a reader, a writer, and a task for each stream (http.h2.stream_tasks).
 
 Draining is in two steps (RFC 9113 s6.8): a GOAWAY that still takes every stream, then one that names the last.
 """
@@ -21,7 +21,7 @@ from trio_envoy.http.h2.heads import Requests
 from trio_envoy.http.h2.options import DEFAULT_HEADER_BUDGET, HEADER_BUDGET_KEY
 from trio_envoy.http.h2.server_stream import Http2ServerStream
 from trio_envoy.http.h2.state import SessionError, StreamState
-from trio_envoy.http.h2.workers import Workers
+from trio_envoy.http.h2.stream_tasks import StreamTasks
 from trio_envoy.http.hpack.errors import Oversized
 from trio_envoy.http.message import Request
 from trio_envoy.http.options import ServerContext
@@ -54,7 +54,7 @@ class Http2ServerConnection(Driver[Http2ServerStream]):
         self.handler = handler
         self._guard = guard
         self._beginning = beginning
-        self._workers: Workers | None = None
+        self._tasks: StreamTasks | None = None
         self._heads = Requests(context.options.http2, self.stats)
         self._draining = False
         self._final = False
@@ -82,12 +82,12 @@ class Http2ServerConnection(Driver[Http2ServerStream]):
                 writing.start_soon(self.write)
                 if options.http2.keep_alive is not None:
                     writing.start_soon(self.keep_alive, options.http2.keep_alive)
-                async with trio.open_nursery() as tasks:
-                    workers = self._workers = Workers(self, self.handler, self.context.timers, tasks)
+                async with trio.open_nursery() as serving:
+                    tasks = self._tasks = StreamTasks(self, self.handler, self.context.timers, serving)
                     ours = await self._read_until_over()
                     if not self.details or self.flag != DC:  # a client that is not there any more is not counted
                         self._count_active(local=ours or bool(self.details))
-                    workers.end()
+                    tasks.end()
                     for stream in tuple(self.streams.values()):
                         if not stream.gone:
                             stream.end_details = stream.end_details or self.details
@@ -229,13 +229,13 @@ class Http2ServerConnection(Driver[Http2ServerStream]):
 
     def _open(self, state: StreamState, request: Request, size: int, length: float, *, ended: bool) -> None:
         """A request has begun."""
-        workers = self._workers
-        assert workers is not None, "serve() made it before anything was read"
+        tasks = self._tasks
+        assert tasks is not None, "serve() made it before anything was read"
         now = self.now()
         info = self._new_info(now)
         info.header_bytes_received = info.wire_bytes_received = size
-        worker = workers.take()
-        stream = state.user = Http2ServerStream(self, state, request, info, worker.guard, length)
+        task = tasks.take()
+        stream = state.user = Http2ServerStream(self, state, request, info, task.guard, length)
         if ended:
             info.request_end = now
         else:
@@ -249,7 +249,7 @@ class Http2ServerConnection(Driver[Http2ServerStream]):
         if self._served >= self._max_requests:
             self.context.stats.downstream_cx_max_requests_reached += 1
             self.drain()
-        workers.start(worker, stream)
+        tasks.start(task, stream)
 
     def _new_info(self, now: float) -> StreamInfo:
         if now >= self._wall_until:

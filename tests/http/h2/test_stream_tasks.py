@@ -9,7 +9,7 @@ from trio_envoy.util.deadlines import Cause
 
 
 def idle(world):
-    return world.server._workers._idle
+    return world.server._tasks._idle
 
 
 async def test_one_task_serves_streams_in_turn_and_many_at_once_each_have_theirs(http2, autojump_clock):
@@ -49,9 +49,9 @@ async def test_who_has_no_stream_for_a_while_goes(http2, autojump_clock):
 async def test_a_stream_that_comes_as_its_task_is_about_to_go_gets_another(http2, autojump_clock):
     async with serving(http2) as world:
         await world.peer.ask()
-        worker = idle(world)[0]
-        worker.guard.fire(Cause.CONNECTION_IDLE)  # it has not run since
-        world.server._workers.take()
+        task = idle(world)[0]
+        task.guard.fire(Cause.CONNECTION_IDLE)  # it has not run since
+        world.server._tasks.take()
         assert idle(world) == []
         stream_id = await world.peer.ask()
         assert status_of(world.peer.of(stream_id)) == [b"200"]

@@ -24,7 +24,7 @@ _PATIENCE: Final = 2.0  # s; a task that has no stream for so long goes
 _IDLE: Final = int(Cause.CONNECTION_IDLE)  # a plain number is cheaper
 
 
-class Worker:
+class StreamTask:
     """One task.
 
     Attributes:
@@ -43,59 +43,59 @@ class Worker:
         self.wake = Wake()
 
 
-class Workers:
+class StreamTasks:
     """All of a connection.
 
     Args:
         connection: is told when a stream is over.
         handler: answers requests.
         timers: for the guards.
-        tasks: where the tasks run.
+        nursery: where they run.
     """
 
     def __init__(
-        self, connection: Http2ServerConnection, handler: Handler, timers: Timers, tasks: trio.Nursery
+        self, connection: Http2ServerConnection, handler: Handler, timers: Timers, nursery: trio.Nursery
     ) -> None:
         self._connection = connection
         self._handler = handler
         self._timers = timers
-        self._tasks = tasks
-        self._idle: list[Worker] = []  # the last one was busy last
+        self._nursery = nursery
+        self._idle: list[StreamTask] = []  # the last one was busy last
         self._over = False
         self._now = connection.now
 
-    def take(self) -> Worker:
+    def take(self) -> StreamTask:
         """One without a stream; it gets one and is told: start()."""
         while self._idle:
-            worker = self._idle.pop()
-            if worker.guard.fired is None:  # else it is about to go
-                worker.guard.at[_IDLE] = inf
-                return worker
-        return Worker(self._timers)
+            task = self._idle.pop()
+            if task.guard.fired is None:  # else it is about to go
+                task.guard.at[_IDLE] = inf
+                return task
+        return StreamTask(self._timers)
 
-    def start(self, worker: Worker, stream: Http2ServerStream) -> None:
+    def start(self, task: StreamTask, stream: Http2ServerStream) -> None:
         """Let it serve this stream."""
-        worker.stream = stream
-        if worker.running:
-            worker.wake.set()
+        task.stream = stream
+        if task.running:
+            task.wake.set()
         else:
-            worker.running = True
-            self._tasks.start_soon(self._run, worker)
+            task.running = True
+            self._nursery.start_soon(self._run, task)
 
     def end(self) -> None:
         """There will be no stream any more; those that are there are served to their end."""
         self._over = True
-        for worker in self._idle:
-            worker.wake.set()
+        for task in self._idle:
+            task.wake.set()
         self._idle.clear()
 
-    async def _run(self, worker: Worker) -> None:
-        guard, handler = worker.guard, self._handler
+    async def _run(self, task: StreamTask) -> None:
+        guard, handler = task.guard, self._handler
         try:
             while True:
                 with guard.open():
-                    await self._serve(worker)
-                stream, cause = worker.stream, guard.fired
+                    await self._serve(task)
+                stream, cause = task.stream, guard.fired
                 if stream is None:
                     return
                 try:
@@ -105,31 +105,31 @@ class Workers:
                         with guard.open():
                             await handler.interrupted(stream, cause)
                 finally:
-                    self._finish(worker, stream)
+                    self._finish(task, stream)
         finally:
             guard.close()
-            if worker.stream is not None:  # cancelled, or a fault of ours
-                self._finish(worker, worker.stream)
+            if task.stream is not None:  # cancelled, or a fault of ours
+                self._finish(task, task.stream)
 
-    async def _serve(self, worker: Worker) -> None:
+    async def _serve(self, task: StreamTask) -> None:
         """Serve streams until the guard has fired, which uses its scope up, or no more will come."""
-        guard, handle = worker.guard, self._handler.handle
+        guard, handle = task.guard, self._handler.handle
         while True:
-            stream = worker.stream
+            stream = task.stream
             if stream is None:
                 if self._over:
                     return
                 at = guard.at[_IDLE] = self._now() + _PATIENCE
                 if at < guard.planned:
                     guard.plan(at)
-                self._idle.append(worker)
+                self._idle.append(task)
                 try:
-                    await worker.wake.wait()
+                    await task.wake.wait()
                 except trio.Cancelled:
-                    if worker in self._idle:
-                        self._idle.remove(worker)
+                    if task in self._idle:
+                        self._idle.remove(task)
                     raise
-                if worker.stream is None:
+                if task.stream is None:
                     return
                 continue
             if stream.ended_by is not None:  # in the same bytes as its head
@@ -139,9 +139,9 @@ class Workers:
             await handle(stream)
             if guard.fired is not None:
                 return
-            self._finish(worker, stream)
+            self._finish(task, stream)
 
-    def _finish(self, worker: Worker, stream: Http2ServerStream) -> None:
-        worker.stream = None
-        worker.guard.disarm_exchange()
+    def _finish(self, task: StreamTask, stream: Http2ServerStream) -> None:
+        task.stream = None
+        task.guard.disarm_exchange()
         self._connection.finished(stream)
