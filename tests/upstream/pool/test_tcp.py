@@ -10,6 +10,7 @@ from tests.upstream.pool.fakes import A, at_rest, connections, limited, live
 from trio_envoy.errors import RemoteProtocolError, UpstreamFailure
 from trio_envoy.http.headers import Headers
 from trio_envoy.http.message import Request
+from trio_envoy.net.poller import TURNS
 from trio_envoy.net.stream_info import UF
 from trio_envoy.upstream.context import LbContext
 
@@ -58,6 +59,28 @@ async def test_a_connection_is_never_used_twice(services, autojump_clock):
             stream.release()
 
         assert connections(cluster) == 0
+
+
+async def test_an_upstream_that_floods_lets_others_have_their_turn(services, autojump_clock):
+    async with live(services) as cluster, trio.open_nursery() as tasks:
+        stream = await cluster.connect(LbContext())
+        response = await stream.exchange(a_connect(Pieces(100)), tasks, None)
+        far = services.network.far()
+        others = 0
+
+        async def other():
+            nonlocal others
+            while True:
+                await trio.lowlevel.checkpoint()
+                others += 1
+
+        tasks.start_soon(other)
+        for _ in range(10 * TURNS):
+            far.send(b"flood")
+            assert await response.body.read() == b"flood"
+        assert others >= 7  # of 9 turns: in the first it starts, and in the last it may come behind us
+        stream.release()
+        tasks.cancel_scope.cancel()
 
 
 async def test_without_a_body_our_side_ends_at_once(services, autojump_clock):

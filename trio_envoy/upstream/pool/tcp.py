@@ -15,11 +15,9 @@ from trio_envoy.http.codec import ClientStream, Inform
 from trio_envoy.http.headers import Headers
 from trio_envoy.http.message import Request, Response
 from trio_envoy.net.channel import Channel, send_all
-from trio_envoy.net.poller import BUFFER_BYTES
+from trio_envoy.net.poller import BUFFER_BYTES, TURNS
 from trio_envoy.net.stream_info import UC, StreamInfo
 from trio_envoy.upstream.pool.base import Pool
-
-_TURNS = 8  # chunks without waiting before others get their turn
 
 
 class TcpPool(Pool):
@@ -71,6 +69,7 @@ class TcpStream:
         self._pool = pool
         self._born = born
         self._uploaded = False
+        self._turns = 0  # reads without waiting
         self._ended_by_peer = False
         self._broken = False
         self._request_error: RemoteProtocolError | None = None
@@ -110,7 +109,7 @@ class TcpStream:
                     if self.info is not None:
                         self.info.upstream_wire_bytes_sent += len(data)
                     turns += 1
-                    if turns % _TURNS == 0:
+                    if turns % TURNS == 0:
                         await checkpoint()
             except RemoteProtocolError as error:
                 self._request_error = error
@@ -136,9 +135,14 @@ class TcpStream:
     async def read(self) -> bytes:
         if self._ended_by_peer:
             return b""
+        if self._turns >= TURNS:
+            self._turns = 0
+            await checkpoint()
+        self._turns += 1
         channel = self.channel
         try:
             while (data := channel.recv(BUFFER_BYTES)) is None:
+                self._turns = 0
                 await channel.wait_read()
         except OSError as error:
             if self._request_error is not None:
