@@ -1,1 +1,1 @@
-"""Floor 6: access-log entries: a filter, a format and a sink."""
+"""Floor 7: access-log entries: a filter, a format and a sink."""

@@ -1,1 +1,1 @@
-"""Floor 8: leaves; the module path is the type URL. No extension imports another."""
+"""Floor 9: leaves; the module path is the type URL. No extension imports another."""

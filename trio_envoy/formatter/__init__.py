@@ -1,1 +1,1 @@
-"""Floor 5: compiled command operators (%REQ(X)%), for logs and header values."""
+"""Floor 6: compiled command operators (%REQ(X)%), for logs and header values."""

@@ -1,1 +1,1 @@
-"""Floor 7: the HTTP connection manager: edge rules, filter chain, completion."""
+"""Floor 8: the HTTP connection manager: edge rules, filter chain, completion."""

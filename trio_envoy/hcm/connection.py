@@ -18,7 +18,7 @@ from trio_envoy.errors import RemoteProtocolError, UpstreamFailure
 from trio_envoy.hcm.complete import complete, count_informational, count_rejected
 from trio_envoy.hcm.stream import HttpStream
 from trio_envoy.http import grpc
-from trio_envoy.http.codec import ServerConnection, ServerStream
+from trio_envoy.http.codec import ServerStream
 from trio_envoy.http.headers import Headers
 from trio_envoy.http.message import LocalReply, Response
 from trio_envoy.net.address import IpAddress
@@ -62,7 +62,6 @@ class HcmConnection:
         local = connection.info.local
         self._target = manager.target_for(local.port if isinstance(local, IpAddress) else 0)
         self._streams: dict[ServerStream, HttpStream] = {}
-        self._codec: ServerConnection | None = None
         self._draining = False
         self._received = self._sent = 0  # bytes that are counted
         self._now = trio.lowlevel.current_clock().current_time
@@ -75,11 +74,11 @@ class HcmConnection:
         try:
             codec = await self._manager.codecs.open(self._connection, self)
             if codec is not None:
-                self._codec = codec
                 self._connection.drain = codec.drain
                 await codec.serve()
         finally:
             self._connection.channel.close()
+            self._connection.drain = None  # else the codec, the connection and we hold each other
             for stream in tuple(self._streams.values()):  # cut short by its guard and by the server at once
                 self._abort(stream, DC, "downstream_local_disconnect")
             self._closed()

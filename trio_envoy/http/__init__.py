@@ -1,1 +1,1 @@
-"""Floor 4: messages, bodies and codecs; no routes, no clusters."""
+"""Floor 5: messages, bodies and codecs; no routes, no clusters."""

@@ -1,1 +1,1 @@
-"""Floor 5: compiled matchers of strings, headers and the like."""
+"""Floor 6: compiled matchers of strings, headers and the like."""

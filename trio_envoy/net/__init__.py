@@ -1,1 +1,1 @@
-"""Floor 3: sockets, TLS, addresses, filter interfaces, what is known about a stream."""
+"""Floor 4: sockets, TLS, addresses, filter interfaces, what is known about a stream."""

@@ -1,1 +1,1 @@
-"""Floor 6: compiled route tables; clusters are named by string."""
+"""Floor 7: compiled route tables; clusters are named by string."""

@@ -1,1 +1,1 @@
-"""Floor 9: builds and runs the tree."""
+"""Floor 10: builds and runs the tree."""

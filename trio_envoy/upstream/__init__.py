@@ -1,1 +1,1 @@
-"""Floor 6: clusters, hosts, pools, balancing, health."""
+"""Floor 7: clusters, hosts, pools, balancing, health."""

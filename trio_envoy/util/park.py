@@ -41,4 +41,7 @@ def park(message: Any) -> Generator[Any, outcome.Outcome[None], None]:
     """
     woken = yield message
     if woken is not WOKEN:
-        woken.unwrap()
+        try:
+            woken.unwrap()
+        finally:
+            del woken  # else the error, its traceback and this frame hold each other

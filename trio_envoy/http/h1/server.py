@@ -60,7 +60,6 @@ class Http1ServerConnection:
     __slots__ = (
         "_context",
         "_drain_at",
-        "_gone",
         "_guard",
         "_handler",
         "_idle_timeout",
@@ -99,7 +98,6 @@ class Http1ServerConnection:
         self._stream: Http1ServerStream | None = None
         self.closing = False  # no request after the current one
         self._served = 0
-        self._gone = self._peer_gone
         self.now = trio.lowlevel.current_clock().current_time
         self._wall = 0.0  # wall clock minus Trio's, looked at once in WALL_SECONDS
         self._wall_until = -inf
@@ -134,6 +132,14 @@ class Http1ServerConnection:
                 age.close()
             self.channel.close()
             stats.downstream_cx_http1_active -= 1
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """The connection is over: what refers back to it goes, so that its memory is free at once."""
+        self._stream = None
+        error = self._parser.error
+        if error is not None:
+            error.__traceback__ = error.__context__ = None
 
     def drain(self) -> None:
         """`connection: close` with the response that is under way, or the end if there is none."""
@@ -270,7 +276,7 @@ class Http1ServerConnection:
         stream = self._stream = Http1ServerStream(self, message, info, guard)
         if not self._watched:
             self._watched = True
-            self.channel.on_gone = self._gone
+            self.channel.on_gone = self._peer_gone
         return stream
 
     async def _expect(self, stream: Http1ServerStream) -> None:
