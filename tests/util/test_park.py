@@ -1,5 +1,8 @@
 """util/park.py: one message serves every wait, one result every wake-up."""
 
+import gc
+import weakref
+
 import pytest
 import trio
 from trio.lowlevel import Abort, current_task, reschedule
@@ -122,3 +125,26 @@ async def test_an_error_comes_out():
         await trio.testing.wait_all_tasks_blocked()
         task, place.task = place.task, None
         reschedule(task, outcome.Error(ValueError("told")))
+
+
+async def test_a_cancelled_wait_leaves_no_circle_behind(autojump_clock):
+    place = Place()
+
+    class Local:
+        pass
+
+    async def wait():
+        local = Local()
+        alive.append(weakref.ref(local))
+        await place.wait()
+
+    alive = []
+    gc.collect()
+    gc.disable()
+    try:
+        with trio.move_on_after(1):
+            await wait()
+        await trio.lowlevel.checkpoint()  # the run loop lets go of what it has sent
+        assert alive[0]() is None
+    finally:
+        gc.enable()
