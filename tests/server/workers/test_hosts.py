@@ -120,6 +120,21 @@ def test_what_workers_count_for_a_host_adds_up_and_what_is_active_goes_with_them
     assert (host.rq_total, host.rq_active) == (103, 6)
 
 
+def test_hosts_that_come_and_go_leave_nothing_behind(main, worker):
+    ledger, reporter = HostLedger(main.book), HostReporter(worker.book)
+    for number in range(20):
+        main.cluster.update([Host(IpAddress(f"10.0.0.{number}", 80))])
+        tell(main, worker)
+        worker.hosts[0].cx_active += 1  # to its end
+        worker.hosts[0].cx_total += 1
+        ledger.add(0, reporter.report())
+
+    assert main.hosts[0].cx_active == 1
+    assert len(ledger._gauges[0]) == 1
+    ledger.forget(0)
+    assert main.hosts[0].cx_active == 0
+
+
 def test_reports_of_a_host_that_has_gone_are_passed_over(main, worker):
     ledger, reporter = HostLedger(main.book), HostReporter(worker.book)
     worker.hosts[0].rq_active += 1

@@ -119,15 +119,18 @@ class HostLedger:
         self._gauges: dict[int, dict[tuple[str, int], list[int]]] = {}  # by worker
 
     def add(self, worker: int, rows: HostRows) -> None:
-        """A worker has reported. Hosts that have gone meanwhile are passed over."""
+        """A worker has reported. Hosts that have gone meanwhile are passed over, and what it said of them goes."""
+        known = self._book.host
+        said = {key: active for key, active in self._gauges.get(worker, {}).items() if any(active) and known(*key)}
         for cluster, number, changes in rows:
-            host = self._book.host(cluster, number)
+            host = known(cluster, number)
             if host is None:
                 continue
             _add(host, _ALL, changes)
-            said = self._gauges.setdefault(worker, {}).setdefault((cluster, number), [0] * len(GAUGES))
+            active = said.setdefault((cluster, number), [0] * len(GAUGES))
             for place, change in enumerate(changes[len(COUNTS) :]):
-                said[place] += change
+                active[place] += change
+        self._gauges[worker] = said
 
     def forget(self, worker: int) -> None:
         """A worker has gone, and what was active in it with it."""

@@ -4,7 +4,7 @@ A message is its pickled form behind its length, 4 bytes. Pickle is safe here, a
 pair is always a process that was forked from this one, runs this very code, and inherited its end.
 
 Rules:
-1. Nothing here is sent for a request.
+1. Nothing here is sent for a request, but a HostFailed for a response that asks for it, as in Envoy between threads.
 2. An Order is told to every worker, and obeyed by the main process too (orders.py); with one process it is a plain
    call. It must be one that may be obeyed twice: a new worker is told all that is in force.
 3. A message has at most MAX_BYTES; what is longer can only be a fault.
