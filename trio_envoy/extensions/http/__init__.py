@@ -1,1 +1,1 @@
-"""Extensions: how a host is probed."""
+"""Extensions of the HTTP connection manager that are no filters."""

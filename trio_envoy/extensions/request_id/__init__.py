@@ -1,1 +1,1 @@
-"""Extensions: how a host is probed."""
+"""Extensions: what x-request-id is."""

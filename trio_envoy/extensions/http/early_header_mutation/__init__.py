@@ -1,1 +1,1 @@
-"""Extensions: how a host is probed."""
+"""Extensions: what changes the headers of a request before anything looks at them."""

@@ -1,1 +1,1 @@
-"""Extensions: how a host is probed."""
+"""Extensions: where the address of the client stands."""
