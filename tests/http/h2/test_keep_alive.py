@@ -55,6 +55,19 @@ async def test_any_sign_of_life_gives_more_time_for_the_answer(http2, autojump_c
         assert world.peer.closed_at is None
 
 
+@pytest.mark.parametrize("asked", [False, True])
+async def test_an_answer_that_nobody_waits_for_is_not_that_of_the_next_ping(http2, autojump_clock, asked):
+    async with serving(http2, http2=pinging()) as world:
+        if asked:  # and answered before the task that asks has had its turn
+            world.server.ping_now()
+            world.server.on_pong()
+        else:
+            world.channel.send(b"\0\0\x08\6\1\0\0\0\0unasked!")
+        await trio.sleep(50)
+        assert world.peer.closed_at is None
+        assert world.stats.http2.keepalive_timeout == 0
+
+
 async def test_the_jitter_of_connections_differs(http2, autojump_clock):
     pauses = []
     for _ in range(5):

@@ -216,6 +216,7 @@ class Driver(Events, Generic[S]):
     def _ask(self) -> None:
         if not self._asked:
             self._asked = True
+            self._pong_wake.clear()  # of an answer that nobody has waited for
             self.session.ping()
 
     def on_pong(self) -> None:
