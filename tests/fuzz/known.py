@@ -95,8 +95,9 @@ def _host_trailer(_case: Input, envoy: Outcome, ours: Outcome) -> bool:
     )
 
 
-def _unasked_101(case: Input, _envoy: Outcome, _ours: Outcome) -> bool:
-    return case.script is not None and re.search(rb"HTTP/1\.[01] 101", b"".join(case.script.pieces)) is not None
+def _unasked_101(_case: Input, envoy: Outcome, ours: Outcome) -> bool:
+    codes = [line["code"] for line in (*envoy.log[:1], *ours.log[:1])]
+    return codes == [101, 101] and any(one.where == "seen.1.connection" for one in differences(envoy, ours))
 
 
 def _which_fault(case: Input, envoy: Outcome, ours: Outcome) -> bool:

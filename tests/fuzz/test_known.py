@@ -4,6 +4,7 @@ import pytest
 
 from tests.fuzz import known
 from tests.fuzz.inputs import Input, Script
+from tests.fuzz.origin import Seen
 from tests.fuzz.outcome import Outcome
 
 REFUSED = (502, "upstream_reset_before_response_started{protocol_error}")
@@ -44,6 +45,17 @@ def test_a_known_difference_is_known_by_what_became_of_it(case, envoy, ours, rea
     assert known.explanation(case, outcome(ours), outcome(ours)) is None, "both refuse"
     assert known.explanation(case, outcome(ours), outcome(envoy)) is None, "Envoy alone refuses"
     assert known.explanation(case, outcome(ours, (200, PASSED_ON)), outcome(ours, (0, "other"))) is None, "what follows"
+
+
+def test_a_101_is_known_by_the_connection_that_comes_after_it():
+    envoy, ours, same = (outcome((101, PASSED_ON), (200, PASSED_ON)) for _ in range(3))
+    for side, then in ((envoy, 1), (ours, 2), (same, 1)):
+        side.seen += [Seen(1, b"GET /r HTTP/1.1", []), Seen(then, b"GET /after HTTP/1.1", [])]
+    case = answered(b"HTTP/1.1 101 x\r\n\r\n")
+
+    assert (known.explanation(case, envoy, ours) or "").startswith("A 101 that no request asked for")
+    same.fate = "open"
+    assert known.explanation(case, envoy, same) is None, "that is another difference"
 
 
 def test_every_reason_stands_in_the_ledger():
