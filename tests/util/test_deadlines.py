@@ -1,5 +1,6 @@
 """util.deadlines."""
 
+import weakref
 from contextlib import asynccontextmanager
 from math import inf
 
@@ -196,3 +197,19 @@ async def test_an_alarm_calls_and_may_be_planned_anew(autojump_clock):
         await trio.sleep(10)
 
     assert calls == pytest.approx([1, 3])
+
+
+async def test_a_closed_alarm_lets_go_of_what_it_calls():
+    def planned():
+        def call(now):
+            alarm.plan(now)
+
+        alarm = Alarm(timers, call)
+        alarm.plan(1000.0)
+        return alarm, weakref.ref(call)
+
+    timers = Timers()
+    alarm, called = planned()
+    alarm.close()
+
+    assert called() is None

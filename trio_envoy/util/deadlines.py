@@ -170,10 +170,19 @@ class Alarm(Guard):
         super().__init__(timers)
         self._call = call
 
+    def close(self) -> None:
+        """No call will come; the function is let go: it often holds the alarm, and Timers a stale entry for a while."""
+        super().close()
+        self._call = _nothing
+
     def check(self, now: float) -> None:
         """Called by Timers: the time has come."""
         self.planned = inf
         self._call(now)
+
+
+def _nothing(now: float) -> None:
+    """What a closed alarm calls."""
 
 
 class Timers:
