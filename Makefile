@@ -8,7 +8,7 @@ CONFIG ?=
 PORT = 8000
 ADMIN_PORT = 8001
 
-.PHONY: run google test check fmt fmt-check lint type validate cov bench parity parity-record sweep fuzz soak build clean help
+.PHONY: run google test check fmt fmt-check lint type validate cov bench parity parity-record sweep fuzz soak bench-quick build clean help
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
