@@ -1,8 +1,12 @@
 """What a session tells and keeps."""
 
+import gc
 import inspect
 
+from trio.testing import wait_all_tasks_blocked
+
 from tests.http.h2.events import Ours
+from trio_envoy.http.body import BytesBody, read_all
 from trio_envoy.http.h2.client import Http2ClientConnection
 from trio_envoy.http.h2.server import Http2ServerConnection
 from trio_envoy.http.h2.state import Events, SessionError, StreamState
@@ -31,3 +35,27 @@ def test_a_stream_begins_with_nothing():
     assert stream.user is None
     assert not stream.local_done
     assert not stream.remote_done
+
+
+def states():
+    return sum(isinstance(each, StreamState) for each in gc.get_objects())
+
+
+async def test_a_stream_that_is_over_is_gone_without_a_collection(http2, autojump_clock):
+    gc.collect()
+    gc.disable()
+    before = states()
+    try:
+        async with http2.connected() as world:
+            for data in (b"", b"x" * 100):
+                stream = world.client.open()
+                request = http2.a_request(body=BytesBody(data) if data else None)
+                response = await stream.exchange(request, world.tasks, None)
+                assert (await read_all(response.body, 1000) if response.body is not None else b"") == data
+                assert states() > before
+                stream.release()
+            await wait_all_tasks_blocked()
+            del stream, request, response
+            assert states() == before
+    finally:
+        gc.enable()

@@ -183,8 +183,10 @@ class Http2ClientConnection(Driver[Http2ClientStream]):
         self.active -= 1
         if self.options.keep_alive is not None:
             self._rested = self.now()
-        self.session.release(stream.state)
-        if self.streams.pop(stream.state.id, None) is not None:
+        state = stream.state
+        state.user = None  # else the two hold each other until a collection
+        self.session.release(state)
+        if self.streams.pop(state.id, None) is not None:
             self.stats.streams_active -= 1
         if self.owner is not None:
             self.owner.stream_ended(self, ending)

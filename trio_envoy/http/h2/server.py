@@ -264,8 +264,10 @@ class Http2ServerConnection(Driver[Http2ServerStream]):
         if not stream.gone:  # else it was counted
             self._resets.closed()
         stream.close()
-        self.session.release(stream.state)
-        del self.streams[stream.state.id]
+        state = stream.state
+        state.user = None  # else the two hold each other until a collection
+        self.session.release(state)
+        del self.streams[state.id]
         self.stats.streams_active -= 1
         if not self.streams:
             self._rest()
