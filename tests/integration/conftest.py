@@ -14,6 +14,13 @@ from trio_envoy.server.server import Server
 
 HCM = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 ROUTER = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
+_TUNNELS = (
+    "http.ingress.downstream_cx_active",
+    "http.ingress.downstream_cx_upgrades_active",
+    "http.ingress.downstream_rq_active",
+    "cluster.origin.upstream_cx_active",
+    "cluster.origin.upstream_rq_active",
+)
 
 
 class World:
@@ -34,6 +41,10 @@ class World:
             return int(self.server.services.stats.value(name))
         except KeyError:
             return 0
+
+    def has_tunnels(self):
+        """Whether anything of an upgrade or a CONNECT is still there, on either side."""
+        return any(map(self.stat, _TUNNELS))
 
     async def connect(self, port=0):
         return await trio.open_tcp_stream("127.0.0.1", port or self.port)

@@ -11,13 +11,6 @@ UPGRADE = b"GET / HTTP/1.1\r\nhost: a.com\r\nconnection: upgrade\r\nupgrade: web
 ACCEPTED = b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n"
 ASK_FOR_TCP = b"CONNECT a.com:80 HTTP/1.1\r\nhost: a.com\r\n\r\n"
 ENDS_HERE = ", upgrade_configs: [{upgrade_type: CONNECT, connect_config: {}}]"
-GAUGES = (
-    "http.ingress.downstream_cx_active",
-    "http.ingress.downstream_cx_upgrades_active",
-    "http.ingress.downstream_rq_active",
-    "cluster.origin.upstream_cx_active",
-    "cluster.origin.upstream_rq_active",
-)
 SIZE = 8 << 20
 BLOCK = bytes(range(256)) * 256
 
@@ -71,7 +64,7 @@ def ending(live, port):
 
 
 async def at_rest(world):
-    await eventually(lambda: not any(map(world.stat, GAUGES)))
+    await eventually(lambda: not world.has_tunnels())
 
 
 async def test_much_both_ways_at_once(live):
@@ -129,7 +122,7 @@ async def test_a_server_that_stops_ends_them(live, make, request_head):
                 await live.read_all(stream)
                 await eventually(lambda: ends)
         assert ends[0].startswith(b"hello")
-        assert not any(map(world.stat, GAUGES))
+        assert not world.has_tunnels()
 
 
 async def test_a_connect_that_ends_here_is_plain_tcp(live):

@@ -12,13 +12,6 @@ from websockets.sync.server import serve
 
 from tests.waiting import eventually
 
-GAUGES = (
-    "http.ingress.downstream_cx_active",
-    "http.ingress.downstream_cx_upgrades_active",
-    "http.ingress.downstream_rq_active",
-    "cluster.origin.upstream_cx_active",
-    "cluster.origin.upstream_rq_active",
-)
 ALLOWED = "upgrade_configs: [{upgrade_type: websocket}]"
 MIB = 1 << 20
 
@@ -62,7 +55,7 @@ async def proxied(live, hcm=ALLOWED):
     with Echo() as echo:
         async with live.serving(live.proxy_config(echo.port, hcm=hcm)) as world:
             yield world, echo, f"ws://127.0.0.1:{world.port}/chat"
-            await eventually(lambda: not any(map(world.stat, GAUGES)))
+            await eventually(lambda: not world.has_tunnels())
 
 
 async def in_a_thread(function, *arguments):

@@ -25,9 +25,7 @@ from tests.soak.proxy import Ports, Proxy, config
 from tests.soak.record import Record, Round
 
 _LONGEST = 60.0  # s of a round
-_GROWTH = (
-    24 << 20
-)  # bytes of resident memory, of one process, that may be more after the last round than after the first
+_GROWTH = 24 << 20  # bytes of resident memory of one process, more after the last round than after the first
 _SPARE = 4  # descriptors more, which an admin connection of ours may take
 _EACH = {
     "http1": (traffic.http1, 4),
