@@ -12,7 +12,7 @@ from tests.bench.results import Result
 from tests.bench.setting import Setting
 from tests.bench.tools import tool, version
 
-_PACKAGES = ("trio", "httptools", "hpack", "attrs", "cattrs")
+_PACKAGES = ("trio", "httptools", "attrs", "cattrs")
 _DOCUMENT = """\
 # Benchmarks
 
