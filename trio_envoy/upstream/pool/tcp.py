@@ -14,8 +14,9 @@ from trio_envoy.http.body import Body
 from trio_envoy.http.codec import ClientStream, Inform
 from trio_envoy.http.headers import Headers
 from trio_envoy.http.message import Request, Response
+from trio_envoy.http.raw_body import RawBody
 from trio_envoy.net.channel import Channel, send_all
-from trio_envoy.net.poller import BUFFER_BYTES, TURNS
+from trio_envoy.net.poller import TURNS
 from trio_envoy.net.stream_info import UC, StreamInfo
 from trio_envoy.upstream.pool.base import Pool
 
@@ -55,21 +56,20 @@ class TcpPool(Pool):
         """Streams run to their end."""
 
 
-class TcpStream:
-    """One connection as an exchange (http.codec.ClientStream)."""
+class TcpStream(RawBody):
+    """One connection as an exchange (http.codec.ClientStream), and as the body of its response."""
 
     protocol = ""
     reused = False
 
     def __init__(self, pool: TcpPool, channel: Channel, born: float) -> None:
-        self.channel = channel
+        super().__init__(channel)
         self.connection = channel.info
         self.connection_id = channel.info.id
         self.info: StreamInfo | None = None
         self._pool = pool
         self._born = born
         self._uploaded = False
-        self._turns = 0  # reads without waiting
         self._ended_by_peer = False
         self._broken = False
         self._request_error: RemoteProtocolError | None = None
@@ -125,39 +125,25 @@ class TcpStream:
         if self.info is not None:
             self.info.upstream_last_byte_sent = trio.current_time()
 
-    # The response's body (http.body.Body)
-
-    trailers = None
-
     def read_nowait(self) -> bytes | None:
         return b"" if self._ended_by_peer else None
 
-    async def read(self) -> bytes:
+    def _came(self, size: int) -> None:
+        if self.info is not None:
+            self.info.upstream_wire_bytes_received += size
+
+    async def _ended(self, *, broken: bool) -> bytes:
         if self._ended_by_peer:
             return b""
-        if self._turns >= TURNS:
-            self._turns = 0
-            await checkpoint()
-        self._turns += 1
-        channel = self.channel
-        try:
-            while (data := channel.recv(BUFFER_BYTES)) is None:
-                self._turns = 0
-                await channel.wait_read()
-        except OSError as error:
-            if self._request_error is not None:
-                raise self._request_error from error
-            self._ended_by_peer = self._broken = True
-            raise UpstreamFailure("connection termination", UC, started=True) from error
-        info = self.info
-        if data:
-            if info is not None:
-                info.upstream_wire_bytes_received += len(data)
-        else:
-            self._ended_by_peer = True
-            if info is not None:
-                info.upstream_last_byte_received = trio.current_time()
-        return data
+        if broken and self._request_error is not None:
+            raise self._request_error
+        self._ended_by_peer = True
+        self._broken = broken
+        if broken:
+            raise UpstreamFailure("connection termination", UC, started=True)
+        if self.info is not None:
+            self.info.upstream_last_byte_received = trio.current_time()
+        return b""
 
     def release(self, *, unread: bool = False) -> None:
         """Close the connection. Once; never blocks."""
