@@ -31,10 +31,9 @@ from trio_envoy.http.h1.writer import Encoding
 from trio_envoy.http.headers import Headers
 from trio_envoy.http.message import Request, Response
 from trio_envoy.net.channel import Channel, send_all, send_rest
-from trio_envoy.net.poller import BUFFER_BYTES
+from trio_envoy.net.poller import BUFFER_BYTES, TURNS
 from trio_envoy.net.stream_info import UC, UPE, StreamInfo
 
-TURNS: Final = 8  # chunks without waiting before others get their turn
 _JOIN_BYTES: Final = 256 * 1024  # of a body that rides with the head; the rest is uploaded
 
 

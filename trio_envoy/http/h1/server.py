@@ -27,14 +27,13 @@ from trio_envoy.http.h1.spelled import SpelledRequestParser
 from trio_envoy.http.headers import Headers
 from trio_envoy.http.options import ServerContext
 from trio_envoy.net.channel import Channel, send_all
-from trio_envoy.net.poller import BUFFER_BYTES
+from trio_envoy.net.poller import BUFFER_BYTES, TURNS
 from trio_envoy.net.stream_info import DC, StreamInfo
 from trio_envoy.util import clock
 from trio_envoy.util.deadlines import Alarm, Cause, Guard
 
 HEAD_READ_BYTES: Final = 16 * 1024  # bounds how many pipelined requests one read brings
 WALL_SECONDS: Final = 1.0  # how long the offset of the wall clock is trusted
-TURNS: Final = 8  # steps without waiting before others get their turn
 
 _IDLE: Final = int(Cause.CONNECTION_IDLE)  # a look-up in an enum costs as much as a call
 _HEADERS_TOO_SLOW: Final = RemoteProtocolError("request_header_timeout", 408, "request header timeout")

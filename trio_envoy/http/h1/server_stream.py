@@ -15,13 +15,12 @@ from trio_envoy.http.h1.tunnel import RequestTunnel
 from trio_envoy.http.headers import Headers
 from trio_envoy.http.message import Request, Response
 from trio_envoy.net.channel import send_all, send_rest
+from trio_envoy.net.poller import TURNS
 from trio_envoy.net.stream_info import StreamInfo
 from trio_envoy.util.deadlines import Cause, Guard
 
 if TYPE_CHECKING:
     from trio_envoy.http.h1.server import Http1ServerConnection
-
-TURNS: Final = 8  # chunks without waiting before others get their turn
 
 _REQUEST: Final = int(Cause.REQUEST)  # a look-up in an enum costs as much as a call
 
@@ -243,7 +242,10 @@ class Http1ServerStream:
         self.finished = True
 
     async def _pass_on(self, body: Body) -> None:
-        """All of a body whose reads let others have their turn, as it is."""
+        """All of a body, as it is, to its end.
+
+        Others get their turn: reads of a tunnel see to that, and of an HTTP/2 stream no more is here than its window.
+        """
         info, guard, channel, now = self.info, self.guard, self._connection.channel, self._connection.now
         while data := await body.read():
             size = len(data)
