@@ -1,1 +1,1 @@
-"""Extensions of the HTTP connection manager that are no filters."""
+"""Extensions: what looks at HTTP beside the filters."""

@@ -1,1 +1,1 @@
-"""Extensions: what x-request-id is."""
+"""Extensions: what makes the ids of requests."""

@@ -1,1 +1,1 @@
-"""Extensions: what changes the headers of a request before anything looks at them."""
+"""Extensions: what changes a request before anything looks at it."""
