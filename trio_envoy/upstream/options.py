@@ -52,6 +52,7 @@ class ClusterOptions:
         common: limits for every version.
         http1, http2: options of the codecs.
         upstream: what TLS takes from the request.
+        scheme: what the hosts speak: b"https" over TLS, else b"http".
         connect_timeout: seconds, TLS handshake included.
         idle_timeout: seconds without a stream; inf is off.
         max_connection_duration: seconds; inf is off.
@@ -64,6 +65,7 @@ class ClusterOptions:
     http1: Http1ProtocolOptions
     http2: Http2ProtocolOptions
     upstream: UpstreamHttpProtocolOptions
+    scheme: bytes
     connect_timeout: float
     idle_timeout: float
     max_connection_duration: float
@@ -79,7 +81,8 @@ class ClusterOptions:
         """
         extension = _extension(config)
         version, http1, http2 = _current(extension) if extension else _deprecated(config)
-        if version is Version.AUTO and scheme_of(config) != b"https":
+        scheme = scheme_of(config)
+        if version is Version.AUTO and scheme != b"https":
             text = f"ALPN configured for cluster {config.name} which has a non-ALPN transport socket"
             raise ConfigError(text, at=extension, field="auto_config")
         source = extension or config
@@ -100,6 +103,7 @@ class ClusterOptions:
             http1=http1 or _NOTHING_HTTP1,
             http2=http2 or _NOTHING_HTTP2,
             upstream=upstream,
+            scheme=scheme,
             connect_timeout=DEFAULT_CONNECT_TIMEOUT if config.connect_timeout is None else config.connect_timeout,
             idle_timeout=_timeout(common.idle_timeout, DEFAULT_IDLE_TIMEOUT),
             max_connection_duration=_timeout(common.max_connection_duration, inf),

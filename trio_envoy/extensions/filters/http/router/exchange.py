@@ -38,7 +38,6 @@ from trio_envoy.upstream.cluster import Cluster
 from trio_envoy.upstream.context import DEFAULT, HIGH, LbContext, Source
 from trio_envoy.upstream.host import Host
 from trio_envoy.upstream.responses import ResponseCounts
-from trio_envoy.upstream.transport import scheme_of
 from trio_envoy.util.deadlines import Cause
 
 if TYPE_CHECKING:
@@ -175,7 +174,7 @@ class Exchange(LbContext):
         if route.request_headers is not None or action.rewrite is not None:
             route.finalize_request(request, stream, tell)
         if self._router.upstream_scheme:
-            request.scheme = scheme_of(self._cluster.config)
+            request.scheme = self._cluster.options.scheme
         if action.idle_timeout is not None:
             self._arm_idle(action.idle_timeout)
         if request.body is None:
