@@ -8,7 +8,8 @@ Rules:
    connections of listeners.
 2. A worker that ends by itself is replaced after a pause, which grows while it ends again and again. Its gauges leave
    the sum; its counters stay.
-3. A worker that does not answer is logged and counted, never killed: it may be busy, and its connections with it.
+3. A worker that does not answer is logged and counted, not killed: it may be busy, and its connections with it. Only
+   one that takes nothing until no more can be kept for it (messages.MAX_BYTES), or that sends no messages, is.
 """
 
 from __future__ import annotations
