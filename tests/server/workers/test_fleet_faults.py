@@ -262,11 +262,13 @@ async def test_what_is_in_force_is_told_to_who_comes_later(autojump_clock, fleet
         assert await first.hear(DrainListeners) == DrainListeners(graceful=True)
         assert (await first.hear(UseRuntime)).snapshot.get_int("a", 0) == 1
         await trio.sleep(2)
+        server.tell(DrainListeners(graceful=True))
         world.spawner.kill(second)
         third = await world.next_worker()
         orders = (await third.listen()).orders
 
     by_kind = {type(order): order for order in orders}
+    assert len(by_kind) == len(orders)
     assert by_kind[HealthFailed].failed
     assert by_kind[UseRuntime].snapshot.get_int("a", 0) == 1
     assert by_kind[LogLevels].levels.keys() == set(COMPONENTS)

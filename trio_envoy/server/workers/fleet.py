@@ -145,7 +145,7 @@ class Fleet:
         self._next_serial = self.count  # the first ones are numbered by their seats
         self._ledger = Ledger(server.services.stats)
         self._hosts = HostLedger(self._book)
-        self._drains: list[tuple[float, DrainListeners]] = []
+        self._drains: dict[DrainListeners, float] = {}  # when it was ordered first; again changes nothing
         self._opened = trio.Event()
         self._changed = trio.Event()  # set, and replaced, when something about a worker has changed
         self._lead()
@@ -182,7 +182,7 @@ class Fleet:
         """Let all workers obey; the main process does so by itself."""
         match order:
             case DrainListeners():
-                self._drains.append((trio.current_time(), order))
+                self._drains.setdefault(order, trio.current_time())
             case ReopenLogs():
                 self._command(ReopenFiles())
         for seat in self._seats:
@@ -238,7 +238,7 @@ class Fleet:
             if cluster.looping:
                 yield self._book.tell(cluster)
         now = trio.current_time()
-        for begun, drain in self._drains:
+        for drain, begun in self._drains.items():
             yield attrs.evolve(drain, ago=now - begun)
 
     # --- the life of the workers ----------------------------------------------------------------
