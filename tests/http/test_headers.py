@@ -121,3 +121,13 @@ def test_the_first_value_is_always_that_of_the_first_item(actions):
         first.setdefault(name, value)
     assert list(headers.first.items()) == list(first.items())
     assert headers.every == (headers.items if len(headers) > len(first) else None)
+
+
+@given(st.lists(st.tuples(st.sampled_from([b"a", b"b"]), st.sampled_from([b"", b"1", b"2"]))))
+def test_what_is_appended_comes_behind_all_that_was_said(fields):
+    headers = Headers(fields)
+    before = headers.joined(b"a", b", ")
+
+    headers.append(b"a", b"9", b", ")
+
+    assert headers.get_all(b"a") == [before + b", 9" if before else b"9"]

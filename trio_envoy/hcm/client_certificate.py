@@ -58,5 +58,7 @@ class CertificateRules:
 
     def tell(self, headers: Headers, told: bytes) -> None:
         """Say it: behind what others said, or instead of it."""
-        before = headers.joined(XFCC) if self._mode is _MODES.APPEND_FORWARD else None
-        headers.set(XFCC, told if before is None else before + b"," + told)
+        if self._mode is _MODES.APPEND_FORWARD:
+            headers.append(XFCC, told)
+        else:
+            headers.set(XFCC, told)

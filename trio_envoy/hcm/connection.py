@@ -220,8 +220,7 @@ class HcmConnection:
         if manager.id_in_response or (info.internal and _FORCE_TRACE in stream.request.headers.first):
             self._show_request_id(stream, headers)
         if manager.via:
-            before = headers.joined(b"via", b", ")
-            headers.set(b"via", before + b", " + manager.via if before else manager.via)
+            headers.append(b"via", manager.via, b", ")
         if manager.proxy_status is not None:
             manager.proxy_status.tell(info, response)
         draining = manager.draining

@@ -180,8 +180,7 @@ class Edge:
         if self._add_agent:
             self._add_user_agent(headers)
         if self._via:
-            before = headers.joined(b"via", b", ")
-            headers.set(b"via", before + b", " + self._via if before else self._via)
+            headers.append(b"via", self._via, b", ")
         if edge and isinstance(client, IpAddress):
             headers.set(b"x-envoy-external-address", client.host.encode())
         if self._generate_id:
@@ -203,8 +202,8 @@ class Edge:
         client = None
         if self._hops and present is not None:
             client = from_right(present, self._hops - 1)
-        if self._append_xff:
-            _append_peer(headers, peer)
+        if self._append_xff and peer.xff:
+            headers.append(XFF, peer.xff)
         if self._hops == 0 or XFP not in headers.first:
             headers.set(XFP, peer.scheme)
         if self._append_port and peer.port and (self._hops == 0 or b"x-forwarded-port" not in headers.first):
@@ -228,8 +227,8 @@ class Edge:
             found = detector.detect(headers, peer.address)
             if isinstance(found, LocalReply):
                 return found
-            if found.append:
-                _append_peer(headers, peer)
+            if found.append and peer.xff:
+                headers.append(XFF, peer.xff)
             if found.address is not None:
                 return found.address, found.internal and self._internal.contains(found.address)
         return peer.address, False
@@ -272,10 +271,3 @@ class InternalAddresses:
 
 def _ip_text(address: Address) -> str:
     return address.host if isinstance(address, IpAddress) else ""
-
-
-def _append_peer(headers: Headers, peer: PeerFacts) -> None:
-    """The immediate peer is the last entry of x-forwarded-for."""
-    if peer.xff:
-        present = headers.joined(XFF)
-        headers.set(XFF, present + b"," + peer.xff if present else peer.xff)

@@ -68,9 +68,7 @@ class ProxyStatus:
         value = b"%b; error=%b" % (self._name, error)
         if self._details and info.details:
             value += b'; details="%b"' % self._detail(info)
-        headers = response.headers
-        before = headers.joined(_NAME, b", ")
-        headers.set(_NAME, value if before is None else before + b", " + value)
+        response.headers.append(_NAME, value, b", ")
         if self._recommended:
             response.status = status
 

@@ -76,6 +76,11 @@ class Headers:
             self._keep(every)
         first[name] = value
 
+    def append(self, name: bytes, value: bytes, separator: bytes = b",") -> None:
+        """Add to the value of a field, behind what it says already (Envoy's appendToHeader); its values become one."""
+        before = self.joined(name, separator)
+        self.set(name, before + separator + value if before else value)
+
     def remove(self, name: bytes) -> bool:
         """Drop all fields of that name; True if there was one."""
         if self.first.pop(name, None) is None:

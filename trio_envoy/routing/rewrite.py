@@ -46,7 +46,7 @@ def set_host(request: Request, host: bytes, *, append_forwarded: bool, keep_orig
     if append_forwarded and old:
         before = headers.joined(b"x-forwarded-host")
         if before is None or before.rpartition(b",")[2] != old:
-            headers.set(b"x-forwarded-host", old if before is None else before + b"," + old)
+            headers.append(b"x-forwarded-host", old)
     request.authority = host
 
 
