@@ -77,9 +77,9 @@ def _build(pieces: list[str | Command], missing: bytes) -> Format:
             text += _encode(piece).replace(b"%", b"%%")
             continue
         kind, source = compile_command(piece)
-        if kind is Kind.TEXT and isinstance(source, Inline) and source.filled and piece.length is None:
+        if kind is Kind.TEXT and isinstance(source, Inline) and source.fills and piece.length is None:
             text += b"%b"
-            function.fill(function.filled(source, absent))
+            function.fill(function.value_of(source, absent))
             continue
         value = function.value_of(source)
         if kind is Kind.COUNT:

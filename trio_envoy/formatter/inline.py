@@ -38,14 +38,20 @@ class Inline:
 
     Attributes:
         text: over `info`, `request`, `response` (empty ones where there is none), `fields` (first values of the
-            request's fields), `answered` (those of the response), `context`, and the constants in braces.
-        constants: what the braces stand for.
-        filled: the same expression with {missing} instead of None, where that is cheaper than to test for None.
+            request's fields), `answered` (those of the response), `context`, and the constants in braces. It may say
+            {missing} wherever it gives None: to fill that in is cheaper than to test for None.
+        constants: what the other braces stand for.
+        never_none: there is no need to test.
     """
 
     text: str
     constants: dict[str, object] = attrs.Factory(dict)
-    filled: str = ""
+    never_none: bool = False
+
+    @property
+    def fills(self) -> bool:
+        """Whether value_of() with something to stand for None never gives None."""
+        return self.never_none or "{missing}" in self.text
 
 
 Source = Inline | Getter
@@ -64,16 +70,12 @@ class Function:
         self._names[name] = value
         return name
 
-    def value_of(self, source: Source) -> str:
-        """The expression that gives what the source gives."""
+    def value_of(self, source: Source, missing: str = "None") -> str:
+        """The expression that gives what the source gives, with `missing` (an expression, too) where that says so."""
         if isinstance(source, Inline):
-            return source.text.format(**{key: self.bind(value) for key, value in source.constants.items()})
+            names = {key: self.bind(value) for key, value in source.constants.items()}
+            return source.text.format(missing=missing, **names)
         return f"{self.bind(source)}(context)"
-
-    def filled(self, source: Inline, missing: str) -> str:
-        """The expression that gives what the source gives, and `missing` (an expression, too) instead of None."""
-        names = {key: self.bind(value) for key, value in source.constants.items()}
-        return source.filled.format(missing=missing, **names)
 
     def fill(self, expression: str) -> None:
         """The next hole of the template is filled by this."""

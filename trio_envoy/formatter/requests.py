@@ -49,51 +49,45 @@ def _names(command: Command) -> tuple[bytes, bytes | None]:
     return main, alternative[0] if alternative and alternative[0] else None
 
 
-_REQUEST_PSEUDO: Final = {  # (with None, with what stands for that)
-    b":method": ("(request.method or None)", "(request.method or {missing})"),
-    b":path": ("(request.path or None)", "(request.path or {missing})"),
-    b":authority": (
-        "(None if request.host_missing else request.authority)",
-        "({missing} if request.host_missing else request.authority)",
-    ),
-    b"host": (
-        "(None if request.host_missing else request.authority)",
-        "({missing} if request.host_missing else request.authority)",
-    ),
-    b":scheme": ("(request.scheme or None)", "(request.scheme or {missing})"),
+_AUTHORITY: Final = "({missing} if request.host_missing else request.authority)"
+_REQUEST_PSEUDO: Final = {
+    b":method": "(request.method or {missing})",
+    b":path": "(request.path or {missing})",
+    b":authority": _AUTHORITY,
+    b"host": _AUTHORITY,
+    b":scheme": "(request.scheme or {missing})",
 }
 
 
 def _request_header(command: Command) -> Inline:
     main, alternative = _names(command)
-    first = _REQUEST_PSEUDO.get(main, ("fields.get({main})", "fields.get({main}, {missing})"))
+    first = _REQUEST_PSEUDO.get(main, "fields.get({main}, {missing})")
     if alternative is None:
-        return _inline(*first, main=main)
-    second = _REQUEST_PSEUDO.get(alternative, ("fields.get({alternative})", "fields.get({alternative}, {missing})"))
-    text, filled = (f"({given} if (first := {first[0]}) is None else first)" for given in second)
-    return _inline(text, filled, main=main, alternative=alternative)
+        return Inline(first, {"main": main})
+    second = _REQUEST_PSEUDO.get(alternative, "fields.get({alternative}, {missing})")
+    return _either(first, second, main, alternative)
 
 
 def _response_header(command: Command) -> Inline:
     main, alternative = _names(command)
     first = _response_value(main, "main")
     if alternative is None:
-        return _inline(*first, main=main)
+        return Inline(first, {"main": main})
     second = _response_value(alternative, "alternative")
-    text, filled = (f"({given} if (first := {first[0]}) is None else first)" for given in second)
-    return _inline(text, filled, main=main, alternative=alternative)
+    return _either(first, second, main, alternative)
 
 
-def _response_value(name: bytes, constant_name: str) -> tuple[str, str]:
+def _response_value(name: bytes, constant_name: str) -> str:
     if name == b":status":
-        status = "(b'%d' % response.status if response.status else {none})"
-        return status.replace("{none}", "None"), status.replace("{none}", "{missing}")
-    return f"answered.get({{{constant_name}}})", f"answered.get({{{constant_name}}}, {{missing}})"
+        return "(b'%d' % response.status if response.status else {missing})"
+    return f"answered.get({{{constant_name}}}, {{missing}})"
 
 
-def _inline(text: str, filled: str, **constants: object) -> Inline:
-    """An expression with those of the constants that it names."""
-    return Inline(text, {name: value for name, value in constants.items() if f"{{{name}}}" in text}, filled)
+def _either(first: str, second: str, main: bytes, alternative: bytes) -> Inline:
+    """The value of the first expression, or that of the second one if it is None."""
+    tested = first.replace("{missing}", "None")
+    text = f"({second} if (first := {tested}) is None else first)"
+    return Inline(text, {"main": main, "alternative": alternative})
 
 
 def _trailer(command: Command) -> Getter:

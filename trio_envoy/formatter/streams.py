@@ -38,7 +38,7 @@ def _flags(render: Callable[[int], str]) -> Row:
         return text
 
     text = "({rendered}.get(info.flags) or {text_of}(info.flags))"
-    return plain(Kind.TEXT, Inline(text, {"rendered": rendered, "text_of": text_of}, text))
+    return plain(Kind.TEXT, Inline(text, {"rendered": rendered, "text_of": text_of}, never_none=True))
 
 
 _PROTOCOLS: Final = {"HTTP/1.0": b"HTTP/1.0", "HTTP/1.1": b"HTTP/1.1", "HTTP/2": b"HTTP/2"}
@@ -101,11 +101,7 @@ ROWS: Final[Mapping[str, Row]] = {
     "ACCESS_LOG_TYPE": plain(Kind.TEXT, log_type),
     "PROTOCOL": plain(
         Kind.TEXT,
-        Inline(
-            "{protocols}.get(info.protocol)",
-            {"protocols": _PROTOCOLS},
-            "{protocols}.get(info.protocol, {missing})",
-        ),
+        Inline("{protocols}.get(info.protocol, {missing})", {"protocols": _PROTOCOLS}),
     ),
     "RESPONSE_CODE": _count("status"),
     "RESPONSE_CODE_DETAILS": Row(Kind.TEXT, _details, Takes.ARGUMENT),

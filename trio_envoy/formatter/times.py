@@ -139,7 +139,7 @@ def _time(command: Command, local: bool) -> Callable[[float], bytes]:
 
 def _start_time(local: bool) -> Row:
     def make(command: Command) -> Inline:
-        return Inline("{render}(info.start_wall)", {"render": _time(command, local)}, "{render}(info.start_wall)")
+        return Inline("{render}(info.start_wall)", {"render": _time(command, local)}, never_none=True)
 
     return Row(Kind.TEXT, make, Takes.ARGUMENT)
 

@@ -72,11 +72,7 @@ def _server_name(context: LogContext) -> bytes | None:
 
 ROWS: Final[Mapping[str, Row]] = {
     "UPSTREAM_HOST": plain(
-        Kind.TEXT,
-        Inline(
-            "(host.address.text if (host := info.upstream_host) is not None else None)",
-            filled="(host.address.text if (host := info.upstream_host) is not None else {missing})",
-        ),
+        Kind.TEXT, Inline("(host.address.text if (host := info.upstream_host) is not None else {missing})")
     ),
     "UPSTREAM_HOST_NAME": _host(_name),
     "UPSTREAM_HOST_NAME_WITHOUT_PORT": _host(_name_without_port),
