@@ -191,6 +191,30 @@ def test_a_head_that_never_ends_is_too_large():
         assert refused(data, max_head_bytes=1024) == ("http1.headers_too_large", 431)
 
 
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"GET / HTTP/1.1x\r\n", ("http1.headers_too_large", 431)),
+        (b"\r\nGET / HTTP/1.1x\r\n", ("http1.codec_error", 400)),
+        (b"\n\r\nGET x HTTP/1.1\r\n", ("http1.codec_error", 400)),
+        (b"\r\nGET / HTTP/1.1\r\n", ("http1.headers_too_large", 431)),
+        (b"\r\n\r\n\r\nGET /" + b"x" * 1001 + b" HTTP/1.1x\r\n", ("http1.codec_error", 400)),
+        (b"\r\n\r\n\r\nGET /" + b"x" * 1002 + b" HTTP/1.1x\r\n", ("http1.headers_too_large", 431)),
+    ],
+)
+def test_behind_blank_lines_the_first_line_is_seen_before_the_size(data, expected):
+    parser = a_parser(max_head_bytes=1024)
+    parser.feed(data + b"X: " + b"a" * 1100)
+
+    with pytest.raises(RemoteProtocolError) as caught:
+        parser.next()
+    assert (caught.value.details, caught.value.status) == expected
+
+
+def test_blank_lines_of_more_than_a_head_may_have():
+    assert one(b"\r\n" * 600 + with_field(), max_head_bytes=1024).path == b"/x"
+
+
 def test_field_count_of_just_the_limit_and_one_more():
     fields = [b"x%d: 1" % i for i in range(99)]
 
@@ -413,6 +437,13 @@ def test_underscores_dropped():
 
     assert parser.next().headers.items == [(b"c", b"2")]
     assert parser._stats.dropped_headers_with_underscores == 2
+
+
+def test_an_underscore_behind_a_name_that_is_no_name_is_not_seen():
+    options = {"underscores": HeadersWithUnderscoresAction.REJECT_REQUEST}
+    data = b"GET /x HTTP/1.1\r\nx\xffy: 1\r\na_b: 1\r\nHost: a\r\n\r\n"
+
+    assert refused(data, **options) == ("http1.codec_error", 400)
 
 
 def test_underscores_rejected():

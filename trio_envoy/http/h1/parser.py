@@ -170,8 +170,12 @@ class Parser(HeadReader, Generic[M]):
 
     def _skip_blank(self, data: bytes, position: int) -> int:
         """Step over the CR and LF that may stand before a message."""
+        end = position + self._max_head
         while position < len(data) and data[position] in b"\r\n":
             position += 1
+        head = data[position:end]
+        if head and end < len(data) and lenient.HEAD_END.search(head) is None:
+            self._check_partial(bytearray(head))  # behind blank lines Envoy sees the first line before the size
         return position
 
     def _check_first(self, partial: bytearray) -> None:
@@ -203,7 +207,7 @@ class Parser(HeadReader, Generic[M]):
         wrong = next((place for place, (name, _) in enumerate(fields) if not name.isascii()), None)
         if wrong is not None:
             self._length_of(fields)
-            if self._options.underscores is _REJECT and any(b"_" in name for name, _ in fields[: wrong - 1]):
+            if self._options.underscores is _REJECT and any(b"_" in name for name, _ in fields[: max(0, wrong - 1)]):
                 self._stats.requests_rejected_with_underscores_in_headers += 1
                 raise RemoteProtocolError("http1.unexpected_underscore")
             raise self._too_many() if wrong > self._max_fields + 1 else RemoteProtocolError("http1.codec_error")
