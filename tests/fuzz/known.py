@@ -31,9 +31,9 @@ class Known:
 
 
 def _refused(envoy: Outcome, ours: Outcome, *details: str) -> dict[str, Any] | None:
-    """Envoy's log line of the first exchange that ended otherwise, if ours ended with one of these faults."""
+    """Envoy's log line of the first exchange that is logged otherwise, if ours ended with one of these faults."""
     for theirs, mine in zip(envoy.log, ours.log, strict=False):
-        if (theirs["code"], theirs["details"]) != (mine["code"], mine["details"]):
+        if theirs != mine:
             return theirs if any(one in mine["details"] for one in details) else None
     return None
 
@@ -97,7 +97,7 @@ def _host_trailer(_case: Input, envoy: Outcome, ours: Outcome) -> bool:
 
 def _unasked_101(_case: Input, envoy: Outcome, ours: Outcome) -> bool:
     codes = [line["code"] for line in (*envoy.log[:1], *ours.log[:1])]
-    return codes == [101, 101] and any(one.where == "seen.1.connection" for one in differences(envoy, ours))
+    return codes == [101, 101] and any(one.where in {"seen", "seen.1.connection"} for one in differences(envoy, ours))
 
 
 def _which_fault(case: Input, envoy: Outcome, ours: Outcome) -> bool:
