@@ -11,3 +11,10 @@ def test_names_in_proper_case_are_remembered_within_bounds():
     for i in range(3000):
         assert spelling.proper_case(b"x-%d-a" % i) == b"X-%d-A" % i
     assert len(spelling._PROPER) <= spelling._MAX_PROPER
+
+
+def test_a_long_name_is_not_remembered():
+    name = b"x" * (spelling._MAX_NAME + 1)
+
+    assert spelling.proper_case(name) == b"X" + name[1:]
+    assert name not in spelling._PROPER

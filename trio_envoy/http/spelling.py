@@ -7,6 +7,7 @@ from typing import Final, Protocol
 
 _PROPER: Final[dict[bytes, bytes]] = {}
 _MAX_PROPER: Final = 1024
+_MAX_NAME: Final = 64  # bytes of those that are kept: peers choose them
 
 
 class Spelling(Protocol):
@@ -35,6 +36,6 @@ def proper_case(name: bytes) -> bytes:
             byte - 32 if 97 <= byte <= 122 and (i == 0 or not name[i - 1 : i].isalnum()) else byte
             for i, byte in enumerate(name)
         )
-        if len(_PROPER) < _MAX_PROPER:
+        if len(_PROPER) < _MAX_PROPER and len(name) <= _MAX_NAME:
             _PROPER[name] = known
     return known

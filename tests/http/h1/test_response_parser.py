@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trio_envoy.errors import RemoteProtocolError
+from trio_envoy.http.h1 import response_parser
 from trio_envoy.http.h1.framing import Chunked, Length, UntilClose
 from trio_envoy.http.h1.options import Http1Options, Http1Stats
 from trio_envoy.http.h1.response_parser import ResponseParser
@@ -297,3 +298,16 @@ def test_no_bytes_break_the_parser(data, size):
             pass
         outcomes.append(outcome)
     assert outcomes[0] == outcomes[1]
+
+
+def test_first_lines_are_remembered_within_bounds(monkeypatch):
+    monkeypatch.setattr(response_parser, "_STATUSES", {})
+    long = b"HTTP/1.1 298 " + b"x" * response_parser._MAX_LINE
+    _, message = one(long + b"\r\ncontent-length: 0\r\n\r\n")
+    assert message.status == 298
+    assert not response_parser._STATUSES
+
+    for count in range(400):
+        _, message = one(b"HTTP/1.1 299 Reason %d\r\ncontent-length: 0\r\n\r\n" % count)
+        assert message.status == 299
+    assert len(response_parser._STATUSES) == response_parser._MAX_STATUSES

@@ -27,6 +27,7 @@ _START: Final = ord("H")
 _PLAIN_LINE: Final = re.compile(rb"HTTP/1\.1 ([1-9][0-9]{2})(?: [\t -~\x80-\xff]*)?\r")
 _STATUSES: Final[dict[bytes, int]] = {}
 _MAX_STATUSES: Final = 256
+_MAX_LINE: Final = 128  # bytes of those that are remembered: upstreams choose them
 
 
 class ResponseMessage(Response):
@@ -209,6 +210,6 @@ def _learn(line: bytes) -> int:
     if matched is None:
         return 0
     status = int(matched[1])
-    if len(_STATUSES) < _MAX_STATUSES:
+    if len(_STATUSES) < _MAX_STATUSES and len(line) <= _MAX_LINE:
         _STATUSES[line] = status
     return status
