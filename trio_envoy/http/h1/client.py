@@ -371,6 +371,7 @@ class Http1ClientConnection:
             self.protocol_error |= surplus
             self.cut_short = not over
             self.channel.close()
+            self._parser.close()
         self.reused = True
         if self.owner is not None:
             self.owner.give_back(self)

@@ -149,6 +149,11 @@ class Parser(HeadReader, Generic[M]):
             self._partial.clear()
             raise RemoteProtocolError("http1.codec_error")
 
+    def close(self) -> None:
+        """No more is fed. An error lets go of the frames that it went through, which refer to us: no circle is left."""
+        if self.error is not None:
+            self.error.__traceback__ = self.error.__context__ = None
+
     def _unusual_head(self, data: bytes, position: int) -> int:
         """Gather a head that comes in pieces, or ends with bare LFs, or has blank lines before it."""
         partial = self._partial

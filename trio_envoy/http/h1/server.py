@@ -131,14 +131,8 @@ class Http1ServerConnection:
                 age.close()
             self.channel.close()
             stats.downstream_cx_http1_active -= 1
-            self._let_go()
-
-    def _let_go(self) -> None:
-        """The connection is over: what refers back to it goes, so that its memory is free at once."""
-        self._stream = None
-        error = self._parser.error
-        if error is not None:
-            error.__traceback__ = error.__context__ = None
+            self._stream = None  # it refers to us
+            self._parser.close()
 
     def drain(self) -> None:
         """`connection: close` with the response that is under way, or the end if there is none."""
