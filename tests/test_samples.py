@@ -103,26 +103,27 @@ async def echo_behind_an_upgrade(stream):
 
 async def test_the_websocket_proxy_upgrades_where_it_may():
     handshake = b"GET %b HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n"
-    async with trio.open_nursery() as tasks:
-        serve = partial(trio.serve_tcp, echo_behind_an_upgrade, 0, host="127.0.0.1")
-        (application,) = await tasks.start(serve)
-        port = application.socket.getsockname()[1]
-        table = NetworkTable.of(
-            {},
-            {"0.0.0.0:10000": "127.0.0.1:0", "127.0.0.1:9901": "127.0.0.1:0"},
-            {"127.0.0.1:8765": f"127.0.0.1:{port}"},
-        )
-        async with running(SAMPLES / "websocket.v3.yaml", table) as server:
-            async with await trio.open_tcp_stream("127.0.0.1", ports_of(server)[0]) as client:
-                await client.send_all(handshake % b"/chat" + b"hello")
-                answer = b""
-                while b"hello" not in answer:
-                    answer += await client.receive_some()
-                assert answer.startswith(b"HTTP/1.1 101 Switching Protocols\r\n")
-            async with await trio.open_tcp_stream("127.0.0.1", ports_of(server)[0]) as client:
-                await client.send_all(handshake % b"/other")
-                assert (await client.receive_some()).startswith(b"HTTP/1.1 403 Forbidden\r\n")
-        tasks.cancel_scope.cancel()
+    with trio.fail_after(20):  # whoever leaves early makes the reading go on for ever
+        async with trio.open_nursery() as tasks:
+            serve = partial(trio.serve_tcp, echo_behind_an_upgrade, 0, host="127.0.0.1")
+            (application,) = await tasks.start(serve)
+            port = application.socket.getsockname()[1]
+            table = NetworkTable.of(
+                {},
+                {"0.0.0.0:10000": "127.0.0.1:0", "127.0.0.1:9901": "127.0.0.1:0"},
+                {"127.0.0.1:8765": f"127.0.0.1:{port}"},
+            )
+            async with running(SAMPLES / "websocket.v3.yaml", table) as server:
+                async with await trio.open_tcp_stream("127.0.0.1", ports_of(server)[0]) as client:
+                    await client.send_all(handshake % b"/chat" + b"hello")
+                    answer = b""
+                    while b"hello" not in answer:
+                        answer += await client.receive_some()
+                    assert answer.startswith(b"HTTP/1.1 101 Switching Protocols\r\n")
+                async with await trio.open_tcp_stream("127.0.0.1", ports_of(server)[0]) as client:
+                    await client.send_all(handshake % b"/other")
+                    assert (await client.receive_some()).startswith(b"HTTP/1.1 403 Forbidden\r\n")
+            tasks.cancel_scope.cancel()
 
 
 @pytest.mark.parametrize("name", CONFIGS)
