@@ -21,16 +21,21 @@ async def test_one_that_broke_the_protocol_or_ended(autojump_clock, h1, reply):
     async def exchange():
         peer, client, _ = h1.a_client()
         client.owner = Owner()
+        async with trio.open_nursery() as tasks:
+            tasks.start_soon(serve, peer)
+            try:
+                response = await client.exchange(h1.a_request(), None, None)
+                while await response.body.read():
+                    pass
+            except UpstreamFailure:
+                assert client.protocol_error
+            client.release()
+        return weakref.ref(client.owner)
+
+    async def serve(peer):
+        await peer.receive()
         await peer.send(reply)
         peer.channel.close()
-        try:
-            response = await client.exchange(h1.a_request(), None, None)
-            while await response.body.read():
-                pass
-        except UpstreamFailure:
-            pass
-        client.release()
-        return weakref.ref(client.owner)
 
     class Owner:
         def give_back(self, connection):
