@@ -25,6 +25,7 @@ from trio_envoy.routing.tunnels import CONNECT, CONNECT_UDP, upgrade_type
 
 _REFUSED: Final = LocalReply(403, details="upgrade_failed")
 _WRONG_PATH: Final = LocalReply(404, b"The path is incorrect for CONNECT-UDP", details="invalid_path")
+_CONNECT_UDP: Final = CONNECT_UDP.encode()
 _MASQUE: Final = b"/.well-known/masque/udp/"
 
 
@@ -78,7 +79,7 @@ class Upgrades:
 
     def misplaced(self, request: Request) -> LocalReply | None:
         """The answer to a CONNECT-UDP whose path says no target, before there is a route."""
-        if request.protocol.lower() == CONNECT_UDP.encode() and not request.path.startswith(_MASQUE):
+        if request.protocol.lower() == _CONNECT_UDP and not request.path.startswith(_MASQUE):
             return _WRONG_PATH
         return None
 
