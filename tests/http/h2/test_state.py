@@ -6,9 +6,11 @@ import inspect
 from trio.testing import wait_all_tasks_blocked
 
 from tests.http.h2.events import Ours
+from tests.http.h2.fakes import serving
 from trio_envoy.http.body import BytesBody, read_all
 from trio_envoy.http.h2.client import Http2ClientConnection
 from trio_envoy.http.h2.server import Http2ServerConnection
+from trio_envoy.http.h2.session import Session
 from trio_envoy.http.h2.state import Events, SessionError, StreamState
 
 
@@ -37,14 +39,14 @@ def test_a_stream_begins_with_nothing():
     assert not stream.remote_done
 
 
-def states():
-    return sum(isinstance(each, StreamState) for each in gc.get_objects())
+def living(kind):
+    return sum(isinstance(each, kind) for each in gc.get_objects())
 
 
 async def test_a_stream_that_is_over_is_gone_without_a_collection(http2, autojump_clock):
     gc.collect()
     gc.disable()
-    before = states()
+    before = living(StreamState)
     try:
         async with http2.connected() as world:
             for data in (b"", b"x" * 100):
@@ -52,10 +54,26 @@ async def test_a_stream_that_is_over_is_gone_without_a_collection(http2, autojum
                 request = http2.a_request(body=BytesBody(data) if data else None)
                 response = await stream.exchange(request, world.tasks, None)
                 assert (await read_all(response.body, 1000) if response.body is not None else b"") == data
-                assert states() > before
+                assert living(StreamState) > before
                 stream.release()
             await wait_all_tasks_blocked()
             del stream, request, response
-            assert states() == before
+            assert living(StreamState) == before
+    finally:
+        gc.enable()
+
+
+async def test_a_downstream_connection_that_is_over_is_gone_without_a_collection(http2, autojump_clock):
+    gc.collect()
+    gc.disable()
+    before = living(Http2ServerConnection), living(Session)
+    try:
+        async with serving(http2) as world:
+            await world.peer.ask()
+            assert living(Http2ServerConnection) == before[0] + 1
+            world.channel.close()
+            await wait_all_tasks_blocked()
+        del world
+        assert (living(Http2ServerConnection), living(Session)) == before
     finally:
         gc.enable()

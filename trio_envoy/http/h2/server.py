@@ -102,6 +102,8 @@ class Http2ServerConnection(Driver[Http2ServerStream]):
         finally:
             guard.disarm_all()
             self.close()
+            self.session.end()
+            self._tasks = None  # else it and the connection hold each other until a collection
             stats.downstream_cx_http2_active -= 1
 
     async def _read_until_over(self) -> bool:

@@ -19,15 +19,15 @@ from typing import Final
 from trio_envoy.http.h2 import frames, settings
 from trio_envoy.http.h2.floods import DETAILS, STREAM_DETAILS
 from trio_envoy.http.h2.frames import HEAD, HEAD_BYTES, MAX_STREAM_ID, MAX_WINDOW
-from trio_envoy.http.h2.options import DEFAULT_HEADER_BUDGET, DEFAULT_TABLE_SIZE, Http2Options
+from trio_envoy.http.h2.options import DEFAULT_HEADER_BUDGET, Http2Options
 from trio_envoy.http.h2.outbound import Outbound
 from trio_envoy.http.h2.state import Events, SessionError, StreamState
 from trio_envoy.http.hpack.decoder import Decoder
 from trio_envoy.http.hpack.errors import HpackError, Oversized
+from trio_envoy.http.hpack.table import DEFAULT_SIZE, OVERHEAD
 
 _HARD: Final = 8  # times the limit of a head: from there on the connection is over, not the stream alone
 _CONTINUATIONS: Final = 512  # of one block
-_FIELD_COST: Final = 32  # bytes beside name and value, as in RFC 7541
 _ANY: Final = -1  # kind of frame
 _STREAM_BITS: Final = MAX_STREAM_ID
 _PRIORITY_BYTES: Final = 5
@@ -59,7 +59,7 @@ class Session(Outbound):
         self._events = events
         self._client = client
         self._table_size = options.table_size
-        self._table_limit = max(options.table_size, DEFAULT_TABLE_SIZE)  # until the peer has taken what we say
+        self._table_limit = max(options.table_size, DEFAULT_SIZE)  # until the peer has taken what we say
         self._max_block = options.max_head_bytes * _HARD
         self._decoder = Decoder(
             self._table_limit,
@@ -81,18 +81,6 @@ class Session(Outbound):
         self._block_on: StreamState | None = None
         self._block_ends = False
         self._continuations = 0
-        self._handlers = (
-            self._on_data,
-            self._on_headers,
-            self._on_priority,
-            self._on_rst_stream,
-            self._on_settings,
-            self._on_push_promise,
-            self._on_ping,
-            self._on_goaway,
-            self._on_window_update,
-            self._on_continuation,
-        )
 
     def receive(self, data: bytes | memoryview) -> None:
         """Take bytes from the peer; `events` is told of what is in them. A view is not kept.
@@ -104,7 +92,7 @@ class Session(Outbound):
             data, self._rest = self._rest + data, b""
         position = self._take_preface(data) if self._preface_left else 0
         size = len(data)
-        handlers, unpack = self._handlers, HEAD.unpack_from
+        handlers, unpack = self._HANDLERS, HEAD.unpack_from
         while size - position >= HEAD_BYTES:
             head, flags, stream_id = unpack(data, position)
             begin = position + HEAD_BYTES
@@ -118,13 +106,17 @@ class Session(Outbound):
             if end > size:
                 break
             if kind <= frames.CONTINUATION:
-                handlers[kind](flags, stream_id, data, begin, end)
+                handlers[kind](self, flags, stream_id, data, begin, end)
             position = end
         if position < size:
             self._rest = bytes(data[position:])
         stat = self.floods.too_many_controls()
         if stat:  # what was made is sent nevertheless
             raise SessionError(stat, details=DETAILS[stat], stat=stat, silent=False)
+
+    def end(self) -> None:
+        """Nothing more is received: whoever was told is let go, else the two hold each other until a collection."""
+        del self._events
 
     def _take_preface(self, data: bytes | memoryview) -> int:
         left = self._preface_left
@@ -308,7 +300,7 @@ class Session(Outbound):
         stream.begun = True
         if ended:
             stream.remote_done = True
-        cost = decoder.size + _FIELD_COST * len(fields)
+        cost = decoder.size + OVERHEAD * len(fields)
         kept = self.kept + cost
         if kept > self.budget - self._table_limit and kept + decoder.table_bytes > self.budget:
             events.on_crowded(stream)
@@ -425,3 +417,16 @@ class Session(Outbound):
         if not size or stream.send_window > MAX_WINDOW:
             raise self._wrong("WINDOW_UPDATE: 0, or too much", stream_id)
         self._events.on_window(stream)
+
+    _HANDLERS: Final = (  # by kind of frame
+        _on_data,
+        _on_headers,
+        _on_priority,
+        _on_rst_stream,
+        _on_settings,
+        _on_push_promise,
+        _on_ping,
+        _on_goaway,
+        _on_window_update,
+        _on_continuation,
+    )
