@@ -80,6 +80,9 @@ async def test_others_get_their_turn_though_there_is_always_more():
 
     async with trio.open_nursery() as tasks:
         tasks.start_soon(other)
+        while not turns:  # it has begun
+            await trio.lowlevel.checkpoint()
+        turns = 0
         for _ in range(10 * TURNS + 1):
             await body.read()
         tasks.cancel_scope.cancel()
